@@ -1,0 +1,386 @@
+"""The rules of the IR, in one executable place: `infer_types` accepts a program or says why not.
+
+Types are derived here and stored nowhere, so a file cannot contradict itself. The rules also keep
+a hostile file from costing more than a stated amount of memory when it is loaded or run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import singledispatch
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from bitwright.errors import ProgramError
+from bitwright.ir import ops as o
+from bitwright.ir.types import MAX_INT, Bits, Int, ValueType
+
+MAX_OPS = 4096
+MAX_VALUE_ELEMENTS = 2**24
+"""The largest value of one image: 16 M elements, 64 MiB as 32-bit integers."""
+MAX_TOTAL_ELEMENTS = 2**27
+"""The sum of all values of one image."""
+MAX_TENSOR_ELEMENTS = 2**28
+MAX_KERNEL = 256
+MAX_SHIFT = 62
+MAX_LOOKUP = 2**16
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,99}")
+_DTYPES = {
+    "weights": (np.bool_, np.int8),
+    "thresholds": (np.int32,),
+    "rising": (np.bool_,),
+    "table": (np.int32,),
+    "multiplier": (np.int32,),
+    "addend": (np.int64,),
+    "breakpoints": (np.int32,),
+}
+
+Tensor = npt.NDArray[Any]
+Tensors = Mapping[str, Tensor]
+
+
+def infer_types(
+    input_name: str,
+    input_type: ValueType,
+    ops: Sequence[o.Op],
+    tensors: Tensors,
+    outputs: Sequence[str],
+) -> dict[str, ValueType]:
+    """Return the type of every value of a program, in order of definition.
+
+    Parameters
+    ----------
+    input_name, input_type
+        The program's only input.
+    ops
+        In an order in which every value is defined before it is used.
+    tensors
+        The constants by name: bool (True is +1), int8, int32 or int64.
+    outputs
+        The values that a run returns.
+
+    Raises
+    ------
+    ProgramError
+        If a rule of ``docs/ir.md`` is broken; the message names the op.
+    """
+    _check_name(input_name, "the input")
+    _check_value(input_name, input_type)
+    for name, tensor in tensors.items():
+        _check_name(name, "a tensor")
+        _check(tensor.size <= MAX_TENSOR_ELEMENTS, name, f"has {tensor.size} elements")
+    _check(len(ops) <= MAX_OPS, "the program", f"has {len(ops)} ops, more than {MAX_OPS}")
+    types: dict[str, ValueType] = {input_name: input_type}
+    total = input_type.size
+    for op in ops:
+        _check_name(op.output, f"the output of a {op.kind}")
+        _check(op.output not in types, op.output, "is defined twice")
+        _check(len(op.inputs) == op.arity, op.output, f"needs {op.arity} input(s)")
+        for name in op.inputs:
+            _check(name in types, op.output, f"reads '{name}', which no earlier op defines")
+        types[op.output] = _infer(op, [types[name] for name in op.inputs], _constants(op, tensors))
+        _check_value(op.output, types[op.output])
+        total += types[op.output].size
+        _check(total <= MAX_TOTAL_ELEMENTS, op.output, "makes the values of one image too large")
+    _check(len(outputs) > 0, "the program", "has no outputs")
+    _check(len(set(outputs)) == len(outputs), "the program", "names an output twice")
+    for name in outputs:
+        _check(name in types, name, "is an output, but no op defines it")
+    return types
+
+
+def window_shape(
+    shape: tuple[int, ...],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int, int, int],
+) -> tuple[int, int]:
+    """Return (rows, columns) of the windows of a padded map; at most 0 if none fits."""
+    top, bottom, left, right = padding
+    return (
+        (shape[0] + top + bottom - kernel[0]) // stride[0] + 1,
+        (shape[1] + left + right - kernel[1]) // stride[1] + 1,
+    )
+
+
+def _check(holds: bool, where: str, reason: str) -> None:
+    if not holds:
+        raise ProgramError(f"'{where}' {reason}", "correct the program that is being built")
+
+
+def _check_name(name: Any, what: str) -> None:
+    legal = isinstance(name, str) and _NAME.fullmatch(name) is not None
+    _check(legal, str(name)[:40], f"cannot name {what}: use letters, digits and _.-")
+
+
+def _check_value(name: str, value: ValueType) -> None:
+    shape = value.shape
+    _check(len(shape) in (0, 1, 3), name, f"has {len(shape)} axes; 0, 1 or 3 are allowed")
+    _check(all(type(n) is int and n >= 1 for n in shape), name, f"has the empty shape {shape}")
+    _check(value.size <= MAX_VALUE_ELEMENTS, name, f"of shape {shape} is too large")
+    if isinstance(value, Int):
+        legal = -MAX_INT <= value.lo <= value.hi <= MAX_INT
+        _check(legal, name, f"may reach {value.lo}..{value.hi}, beyond 32 bits")
+
+
+def _constants(op: o.Op, tensors: Tensors) -> dict[str, Tensor]:
+    constants = {}
+    for field in op.constants:
+        name = getattr(op, field)
+        _check(name in tensors, op.output, f"uses the tensor '{name}', which does not exist")
+        tensor = tensors[name]
+        names = " or ".join(np.dtype(dtype).name for dtype in _DTYPES[field])
+        _check(tensor.dtype in _DTYPES[field], op.output, f"needs {field} of type {names}")
+        constants[field] = tensor
+    return constants
+
+
+def _check_rank(op: o.Op, value: ValueType, rank: int) -> None:
+    what = {1: "a vector", 3: "a map"}[rank]
+    _check(len(value.shape) == rank, op.output, f"needs {what}, not the shape {value.shape}")
+
+
+def _check_int(op: o.Op, value: ValueType) -> Int:
+    _check(isinstance(value, Int), op.output, "needs integers, not bits")
+    assert isinstance(value, Int)  # noqa: S101 - narrows the type for mypy; checked above
+    return value
+
+
+def _check_channels(op: o.Op, value: ValueType, tensor: Tensor, what: str) -> None:
+    _check(len(value.shape) >= 1, op.output, "needs a channel axis")
+    channels = value.shape[-1]
+    _check(
+        tensor.ndim >= 1 and tensor.shape[0] == channels,
+        op.output,
+        f"has {what} of shape {tensor.shape} for {channels} channels",
+    )
+
+
+def _check_pair(op: o.Op, what: str, pair: Any, least: int, most: int) -> None:
+    legal = len(pair) == 2 and all(type(n) is int and least <= n <= most for n in pair)
+    _check(legal, op.output, f"has {what} {pair}; both must be in {least}..{most}")
+
+
+def _check_windows(op: Any, shape: tuple[int, ...], kernel: tuple[int, int]) -> tuple[int, int]:
+    _check_pair(op, "a kernel of", kernel, 1, MAX_KERNEL)
+    _check_pair(op, "a stride of", op.stride, 1, MAX_KERNEL)
+    top, bottom, left, right = op.padding
+    fits = all(type(n) is int and 0 <= n < kernel[0] for n in (top, bottom))
+    fits = fits and all(type(n) is int and 0 <= n < kernel[1] for n in (left, right))
+    _check(fits, op.output, f"has padding {op.padding}, not smaller than its kernel {kernel}")
+    rows, columns = window_shape(shape, kernel, op.stride, op.padding)
+    _check(rows >= 1 and columns >= 1, op.output, f"has no window that fits into {shape}")
+    return rows, columns
+
+
+def _dot_bounds(op: o.Op, value: ValueType, weights: Tensor, pad_value: int | None) -> Int:
+    """Bounds of a dot product; `pad_value` is None where no tap is ever padded."""
+    rows = weights.reshape(len(weights), -1)
+    w = np.where(rows, 1, -1) if rows.dtype == np.bool_ else rows.astype(np.int64)
+    taps = [value.lo, value.hi] + ([] if pad_value is None else [pad_value])
+    largest = int(np.abs(w).sum(axis=1).max()) * max(map(abs, taps))
+    _check(largest <= MAX_INT, op.output, "has partial sums beyond 32 bits")
+    products = np.stack([w * tap for tap in taps])
+    lo, hi = products.min(axis=0).sum(axis=1), products.max(axis=0).sum(axis=1)
+    return Int((), int(lo.min()), int(hi.max()))
+
+
+def divide(value: Any, shift: int, rounding: o.Rounding) -> Any:
+    """Return ``value / 2**shift``, rounded, for Python integers or int64 arrays."""
+    if shift == 0 or rounding == "floor":
+        return value >> shift
+    half = 1 << (shift - 1)
+    if rounding == "half_up":
+        return (value + half) >> shift
+    return (value + half - 1 + ((value >> shift) & 1)) >> shift
+
+
+def _linear_bounds(
+    op: o.Affine | o.PiecewiseLinear,
+    ends: Tensor,
+    multiplier: Tensor,
+    addend: Tensor,
+    used: Tensor,
+) -> tuple[int, int]:
+    """Bounds of the rounded line pieces; `ends` (..., 2) are the least and greatest x of each."""
+    _check(op.rounding in get_args(o.Rounding), op.output, f"rounds by '{op.rounding}'")
+    legal = type(op.shift) is int and 0 <= op.shift <= MAX_SHIFT
+    _check(legal, op.output, f"shifts by {op.shift}; 0..{MAX_SHIFT} are allowed")
+    exact = ends.astype(object) * multiplier.astype(object)[..., None]
+    exact = exact + addend.astype(object)[..., None]
+    exact = exact[used]
+    margin = 2**62 - (1 << op.shift)
+    fits = all(-margin < v < margin for v in exact.flat)
+    _check(fits, op.output, "has products beyond 62 bits")
+    results = [divide(v, op.shift, op.rounding) for v in exact.flat]
+    return min(results), max(results)
+
+
+@singledispatch
+def _infer(op: o.Op, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    raise ProgramError(f"'{op.output}' is an unknown op {op.kind}", "use the ops of docs/ir.md")
+
+
+@_infer.register
+def _conv2d(op: o.Conv2d, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    (value,), weights = inputs, constants["weights"]
+    _check_rank(op, value, 3)
+    _check(weights.ndim == 4 and weights.size > 0, op.output, "needs weights (out, kh, kw, in)")
+    out, kh, kw, fan_in = weights.shape
+    legal = type(op.groups) is int and op.groups >= 1 and out % op.groups == 0
+    _check(legal, op.output, f"has {out} kernels, which {op.groups} groups do not divide")
+    _check(
+        fan_in * op.groups == value.shape[2],
+        op.output,
+        f"has kernels over {fan_in} x {op.groups} channels for an input of {value.shape[2]}",
+    )
+    rows, columns = _check_windows(op, value.shape, (kh, kw))
+    _check(type(op.pad_value) is int, op.output, "needs an integer pad value")
+    if isinstance(value, Bits):
+        legal = op.pad_value in (-1, 0, 1)
+        _check(legal, op.output, f"pads bits with {op.pad_value}; -1, 0 and 1 are allowed")
+    bounds = _dot_bounds(op, value, weights, op.pad_value if any(op.padding) else None)
+    return Int((rows, columns, out), bounds.lo, bounds.hi)
+
+
+@_infer.register
+def _dense(op: o.Dense, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    (value,), weights = inputs, constants["weights"]
+    _check_rank(op, value, 1)
+    _check(weights.ndim == 2 and weights.size > 0, op.output, "needs weights (out, in)")
+    _check(
+        weights.shape[1] == value.shape[0],
+        op.output,
+        f"has rows of {weights.shape[1]} weights for an input of {value.shape[0]}",
+    )
+    bounds = _dot_bounds(op, value, weights, None)
+    return Int((len(weights),), bounds.lo, bounds.hi)
+
+
+@_infer.register
+def _threshold(op: o.Threshold, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    value = _check_int(op, inputs[0])
+    for field in op.constants:
+        _check(constants[field].ndim == 1, op.output, f"needs one of {field} a channel")
+        _check_channels(op, value, constants[field], field)
+    return Bits(value.shape)
+
+
+@_infer.register
+def _lookup(op: o.Lookup, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    value, table = _check_int(op, inputs[0]), constants["table"]
+    entries = value.hi - value.lo + 1
+    _check(entries <= MAX_LOOKUP, op.output, f"would need a table of {entries} entries")
+    _check(
+        table.ndim in (1, 2) and table.shape[-1] == entries,
+        op.output,
+        f"has a table of shape {table.shape} for {entries} input values",
+    )
+    if table.ndim == 2:
+        _check_channels(op, value, table, "a table")
+    return Int(value.shape, int(table.min()), int(table.max()))
+
+
+@_infer.register
+def _max_pool(op: o.MaxPool2d, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    (value,) = inputs
+    _check_rank(op, value, 3)
+    shape = (*_check_windows(op, value.shape, op.kernel), value.shape[2])
+    return Bits(shape) if isinstance(value, Bits) else Int(shape, value.lo, value.hi)
+
+
+@_infer.register
+def _sum_pool(op: o.SumPool2d, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    (value,) = inputs
+    _check_rank(op, value, 3)
+    shape = (*_check_windows(op, value.shape, op.kernel), value.shape[2])
+    taps = op.kernel[0] * op.kernel[1]
+    # A padded window may hold as few as one real tap: an end beyond zero is then nearer to it.
+    fewest = 1 if any(op.padding) else taps
+    lo = value.lo * (taps if value.lo < 0 else fewest)
+    hi = value.hi * (taps if value.hi > 0 else fewest)
+    return Int(shape, lo, hi)
+
+
+@_infer.register
+def _add(op: o.Add, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    a, b = (_check_int(op, value) for value in inputs)
+    _check(a.shape == b.shape, op.output, f"adds the shapes {a.shape} and {b.shape}")
+    return Int(a.shape, a.lo + b.lo, a.hi + b.hi)
+
+
+@_infer.register
+def _affine(op: o.Affine, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    (value,), multiplier, addend = inputs, constants["multiplier"], constants["addend"]
+    for field, tensor in constants.items():
+        _check(tensor.ndim == 1, op.output, f"needs one {field} a channel")
+        _check_channels(op, value, tensor, field)
+    ends = np.broadcast_to(np.array([value.lo, value.hi]), (len(multiplier), 2))
+    used = np.ones(len(multiplier), np.bool_)
+    return Int(value.shape, *_linear_bounds(op, ends, multiplier, addend, used))
+
+
+@_infer.register
+def _piecewise(
+    op: o.PiecewiseLinear, inputs: list[ValueType], constants: dict[str, Tensor]
+) -> ValueType:
+    value = _check_int(op, inputs[0])
+    breaks = constants["breakpoints"]
+    for field, tensor in constants.items():
+        _check(tensor.ndim == 2, op.output, f"needs a row of {field} a channel")
+        _check_channels(op, value, tensor, field)
+    segments = breaks.shape[1] + 1
+    for field in ("multiplier", "addend"):
+        shape = constants[field].shape
+        _check(shape[1] == segments, op.output, f"has {field} {shape} for {segments} segments")
+    sorted_breaks = bool(np.all(np.diff(breaks.astype(np.int64), axis=1) > 0))
+    _check(sorted_breaks, op.output, "has breakpoints that do not increase")
+    edge = np.full((len(breaks), 1), 0, np.int64)
+    first = np.concatenate([edge + value.lo, breaks], axis=1)
+    last = np.concatenate([breaks.astype(np.int64) - 1, edge + value.hi], axis=1)
+    ends = np.clip(np.stack([first, last], axis=2), value.lo, value.hi)
+    used = (first <= value.hi) & (last >= value.lo)
+    bounds = _linear_bounds(op, ends, constants["multiplier"], constants["addend"], used)
+    return Int(value.shape, *bounds)
+
+
+@_infer.register
+def _pad_channels(
+    op: o.PadChannels, inputs: list[ValueType], constants: dict[str, Tensor]
+) -> ValueType:
+    value = _check_int(op, inputs[0])
+    _check_rank(op, value, 3)
+    for count in (op.before, op.after):
+        legal = type(count) is int and 0 <= count <= 2**20
+        _check(legal, op.output, f"pads by {count} channels")
+    channels = value.shape[2] + op.before + op.after
+    return Int((*value.shape[:2], channels), min(value.lo, 0), max(value.hi, 0))
+
+
+@_infer.register
+def _subsample(op: o.Subsample, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    (value,) = inputs
+    _check_rank(op, value, 3)
+    _check_pair(op, "a stride of", op.stride, 1, MAX_KERNEL)
+    rows, columns = (-(-n // s) for n, s in zip(value.shape[:2], op.stride, strict=True))
+    shape = (rows, columns, value.shape[2])
+    return Bits(shape) if isinstance(value, Bits) else Int(shape, value.lo, value.hi)
+
+
+@_infer.register
+def _flatten(op: o.Flatten, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    (value,) = inputs
+    _check_rank(op, value, 3)
+    shape = (value.size,)
+    return Bits(shape) if isinstance(value, Bits) else Int(shape, value.lo, value.hi)
+
+
+@_infer.register
+def _arg_max(op: o.ArgMax, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    value = _check_int(op, inputs[0])
+    _check_rank(op, value, 1)
+    return Int((), 0, value.shape[0] - 1)

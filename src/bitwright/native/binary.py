@@ -1,0 +1,109 @@
+"""XNOR-popcount, the fan-in of a tile of packed bits.
+
+Requirements:
+
+- Padding bits (channels beyond the last, halo around a map) are 0 in activations and weights alike,
+  because popcount counts them: 0 against 0 is no mismatch. What a halo should have counted is
+  put right in the bounds, by class of window (`bitwright.native.geometry`).
+- Weights are laid out (block, word of the fan-in, kernel of the block): one aligned vector holds
+  the same word of eight kernels.
+
+With n taps and m mismatches the signed dot product is ``d = n - 2 m``, so a rising threshold
+``d >= t`` is ``m <= (n - t) / 2``: one compare, and its mask is the packed output.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba.core import cgutils
+
+from bitwright.native import simd
+from bitwright.native.simd import I8, I32, I64, LANES, V64
+
+TILES: dict[simd.Level, tuple[int, int]] = {"avx512": (4, 4), "avx2": (2, 2), "portable": (2, 1)}
+"""(windows, vectors of 8 kernels) of a tile: what fits the registers of each level."""
+
+
+def block_width() -> int:
+    """Return the number of kernels in a block of weights."""
+    return TILES[simd.level()][1] * LANES
+
+
+def pack_channels(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    """Pack the last axis into 64-bit words, the first channel in the lowest bit."""
+    spare = -bits.shape[-1] % 64
+    padded = np.pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, spare)])
+    return np.packbits(padded, axis=-1, bitorder="little").view("<u8")
+
+
+def unpack_channels(words: npt.NDArray[np.uint64], channels: int) -> npt.NDArray[np.bool_]:
+    """Undo `pack_channels`."""
+    data = np.ascontiguousarray(words).view(np.uint8)
+    return np.unpackbits(data, axis=-1, count=channels, bitorder="little").view(np.bool_)
+
+
+def pack_weights(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    """Lay out kernels (out, kh, kw, in), True is +1, as (block, kh * kw * words of in, width).
+
+    The kernels of the last block beyond the last one are zeros.
+    """
+    out = len(bits)
+    words = pack_channels(bits).reshape(out, -1)
+    width = block_width()
+    packed = simd.aligned((-(-out // width), words.shape[1], width), np.uint64)
+    for block, kernels in enumerate(packed):
+        rows = words[block * width : (block + 1) * width]
+        kernels[:, : len(rows)] = rows.T
+    return packed
+
+
+def fan_in(
+    builder: ir.IRBuilder,
+    windows: list[ir.Value],
+    weights: ir.Value,
+    rows: ir.Value,
+    steps: ir.Value,
+    pitch: ir.Value,
+) -> list[list[ir.Value]]:
+    """Emit the mismatch counts, [window][vector]; a step is one 64-bit word."""
+    vectors = TILES[simd.level()][1]
+    nothing = ir.Constant(V64, None)
+    sums = [[simd.variable(builder, V64, nothing) for _ in range(vectors)] for _ in windows]
+    weight = simd.variable(builder, I64, weights)
+    with cgutils.for_range(builder, rows) as row:
+        start = builder.mul(row.index, pitch)
+        bases = [builder.add(window, start) for window in windows]
+        with cgutils.for_range(builder, steps) as step:
+            at = builder.load(weight, typ=I64)
+            kernels = [
+                simd.load(builder, simd.offset(builder, at, 64 * v), V64, 64)
+                for v in range(vectors)
+            ]
+            builder.store(simd.offset(builder, at, 64 * vectors), weight)
+            byte = builder.shl(step.index, ir.Constant(I64, 3))
+            for base, totals in zip(bases, sums, strict=True):
+                word = simd.load(builder, builder.add(base, byte), I64, 8)
+                activation = simd.splat(builder, word, V64)
+                for kernel, total in zip(kernels, totals, strict=True):
+                    mismatch = builder.xor(kernel, activation)
+                    simd.accumulate(builder, total, simd.popcount(builder, mismatch))
+    return [[builder.load(total, typ=V64) for total in totals] for totals in sums]
+
+
+def compare(builder: ir.IRBuilder, totals: list[ir.Value], bound: ir.Value, out: ir.Value) -> None:
+    """Emit ``mismatches <= bound`` as packed bits; bounds are int64."""
+    for v, total in enumerate(totals):
+        limit = simd.load(builder, simd.offset(builder, bound, 64 * v), V64, 64)
+        mask = builder.icmp_signed("<=", total, limit)
+        simd.store(builder, builder.bitcast(mask, I8), simd.offset(builder, out, v))
+
+
+def combine(builder: ir.IRBuilder, totals: list[ir.Value], bound: ir.Value, out: ir.Value) -> None:
+    """Emit ``bound - 2 * mismatches`` as int32; bounds are int64."""
+    for v, total in enumerate(totals):
+        base = simd.load(builder, simd.offset(builder, bound, 64 * v), V64, 64)
+        dot = builder.sub(base, builder.add(total, total))
+        narrow = builder.trunc(dot, ir.VectorType(I32, LANES))
+        simd.store(builder, narrow, simd.offset(builder, out, 32 * v), 4)

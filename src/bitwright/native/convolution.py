@@ -1,0 +1,192 @@
+"""Dot products as kernels: which tile does them, and with which weights, bounds and tables.
+
+- ``binary``: bits against bits, by XNOR-popcount.
+- ``narrow``: values of at most 16 bits (pixels, or bits as -1 and +1) against -1, +1 or int8.
+  Groups become zero weights.
+- ``wide``: anything else, in plain loops.
+
+Where a threshold follows, falling channels (``d <= t``) are turned into rising ones by negating the
+kernel: ``-d >= -t``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bitwright.ir.ops import Conv2d, Dense, Flatten, Threshold
+from bitwright.ir.program import Program
+from bitwright.ir.types import Bits, ValueType
+from bitwright.ir.verify import window_shape
+from bitwright.native import binary, elementwise, integer, simd, tiles
+from bitwright.native.geometry import NO_HALO, Halo, Layout, Windows, map_shape
+
+Array = npt.NDArray[Any]
+Kernel = Callable[[Sequence[Array], Array], None]
+NARROW = 2**15 - 1
+TABLE_WINDOWS = 1024
+"""A table of windows covers as many images as this many windows make."""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One convolution or dense layer, seen as a convolution of `source`."""
+
+    op: Conv2d | Dense
+    source: str
+    value: ValueType
+    bounds: ValueType
+    weights: Array
+    stride: tuple[int, int] = (1, 1)
+    padding: Halo = NO_HALO
+    pad_value: int = 0
+    groups: int = 1
+
+    @property
+    def method(self) -> Literal["binary", "narrow", "wide"]:
+        """Which kernel does it."""
+        if isinstance(self.value, Bits) and self.weights.dtype == np.bool_ and self.groups == 1:
+            return "binary"
+        return "narrow" if max(-self.value.lo, self.value.hi) <= NARROW else "wide"
+
+    @property
+    def windows(self) -> Windows:
+        """The windows over the source."""
+        size = map_shape(self.value)
+        kernel = (self.weights.shape[1], self.weights.shape[2])
+        counts = window_shape(size, kernel, self.stride, self.padding)
+        return Windows(size[:2], kernel, self.stride, self.padding, counts)
+
+    @property
+    def numbers(self) -> npt.NDArray[np.int32]:
+        """The kernels as integers, (out, kh, kw, in / groups)."""
+        if self.weights.dtype == np.bool_:
+            return np.where(self.weights, 1, -1).astype(np.int32)
+        return self.weights.astype(np.int32)
+
+
+def dot_of(program: Program, op: Conv2d | Dense) -> Dot:
+    """Return a layer as a convolution; a flattened map keeps its shape, the kernel covers it."""
+    weights = program.tensor(op, "weights")
+    source, bounds = op.input, program.types[op.output]
+    if isinstance(op, Conv2d):
+        value = program.types[source]
+        return Dot(
+            op, source, value, bounds, weights, op.stride, op.padding, op.pad_value, op.groups
+        )
+    flatten = program.definitions.get(source)
+    if isinstance(flatten, Flatten):
+        source = flatten.input
+    value = program.types[source]
+    return Dot(op, source, value, bounds, weights.reshape(len(weights), *map_shape(value)))
+
+
+def make_kernel(
+    program: Program, dot: Dot, source: Layout, target: Layout, threshold: Threshold | None
+) -> Kernel:
+    """Return the kernel of a dot product, and of the threshold behind it if there is one.
+
+    The kernel reads `source` (packed bits with a halo for ``binary``, int16 with a filled-in halo
+    for ``narrow``, integers for ``wide``) and writes packed bits, or int32 without a threshold.
+    """
+    if dot.method == "wide":
+        return _wide(dot)
+    falling = np.zeros(len(dot.weights), np.bool_)
+    limits = None
+    if threshold is not None:
+        falling = ~program.tensor(threshold, "rising")
+        limits = program.tensor(threshold, "thresholds").astype(np.int64)
+        clipped = np.clip(limits, dot.bounds.lo - falling, dot.bounds.hi + ~falling)
+        limits = np.where(falling, -clipped, clipped)
+    build = _binary if dot.method == "binary" else _narrow
+    return build(dot, source, target, falling, limits)
+
+
+def _binary(
+    dot: Dot,
+    source: Layout,
+    target: Layout,
+    falling: npt.NDArray[np.bool_],
+    limits: npt.NDArray[np.int64] | None,
+) -> Kernel:
+    weights = dot.weights ^ falling[:, None, None, None]
+    windows = dot.windows
+    signed = np.where(weights, 1, -1).sum(axis=3)
+    # The halo counted every padded tap as -1; the program says pad_value.
+    padded = np.tensordot(windows.padded_taps().astype(np.int64), signed, ([1, 2], [1, 2]))
+    base = weights[0].size + (dot.pad_value + 1) * padded
+    kind = tiles.BINARY_INTEGERS if limits is None else tiles.BINARY_BITS
+    rows = base if limits is None else (base - limits) // 2
+    bounds = _blocks(rows, binary.block_width(), np.int64, -1)
+    shape = (windows.kernel[0], windows.kernel[1] * source.steps)
+    return _tiled(kind, dot, source, target, binary.pack_weights(weights), bounds, shape)
+
+
+def _narrow(
+    dot: Dot,
+    source: Layout,
+    target: Layout,
+    falling: npt.NDArray[np.bool_],
+    limits: npt.NDArray[np.int64] | None,
+) -> Kernel:
+    weights = _dense_groups(dot) * np.where(falling, -1, 1)[:, None, None, None]
+    kind = tiles.INTEGER_INTEGERS if limits is None else tiles.INTEGER_BITS
+    rows = np.zeros((1, len(weights)), np.int64) if limits is None else limits[None]
+    bounds = _blocks(rows, integer.block_width(), np.int32, 2**31 - 1)
+    shape = (dot.windows.kernel[0], -(-dot.windows.kernel[1] * source.steps // 2))
+    return _tiled(kind, dot, source, target, integer.pack_weights(weights), bounds, shape)
+
+
+def _dense_groups(dot: Dot) -> npt.NDArray[np.int32]:
+    if dot.groups == 1:
+        return dot.numbers
+    out, kh, kw, fan = dot.weights.shape
+    weights = np.zeros((out, kh, kw, fan * dot.groups), np.int32)
+    for group in range(dot.groups):
+        kernels = slice(group * out // dot.groups, (group + 1) * out // dot.groups)
+        weights[kernels, :, :, group * fan : (group + 1) * fan] = dot.numbers[kernels]
+    return weights
+
+
+def _blocks(rows: Array, width: int, dtype: npt.DTypeLike, never: int) -> Array:
+    """Bounds (classes, kernels) filled up to whole blocks with a bound that gives no 1."""
+    filled = simd.aligned((len(rows), -(-rows.shape[1] // width) * width), dtype)
+    filled[:] = never
+    filled[:, : rows.shape[1]] = rows
+    return filled
+
+
+def _tiled(
+    kind: int,
+    dot: Dot,
+    source: Layout,
+    target: Layout,
+    weights: Array,
+    bounds: Array,
+    shape: tuple[int, int],
+) -> Kernel:
+    windows = dot.windows
+    group = max(1, TABLE_WINDOWS // (windows.counts[0] * windows.counts[1]))
+    class_bytes = bounds.strides[0] if len(bounds) > 1 else 0
+    table = windows.table(source, target, class_bytes, group)
+    fan_in = (*shape, source.columns * source.pixel_bytes)
+
+    def kernel(inputs: Sequence[Array], out: Array) -> None:
+        tiles.convolve(kind, inputs[0], out, weights, bounds, table, len(out), group, fan_in)
+
+    return kernel
+
+
+def _wide(dot: Dot) -> Kernel:
+    weights = np.ascontiguousarray(dot.numbers)
+
+    def kernel(inputs: Sequence[Array], out: Array) -> None:
+        elementwise.convolve_wide(
+            inputs[0], weights, dot.stride, dot.padding, dot.pad_value, dot.groups, out
+        )
+
+    return kernel

@@ -1,0 +1,166 @@
+"""The native engine: a planned program, run on batches by several threads.
+
+Each thread takes a few images through the whole plan, so that what one layer writes is still in the
+cache when the next one reads it. Kernels release the interpreter lock.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bitwright.ir.program import Program, check_batch
+from bitwright.ir.types import Bits
+from bitwright.native import binary
+from bitwright.native.geometry import Layout
+from bitwright.native.plan import Plan, Slot, Step, plan
+from bitwright.native.tiles import SLACK
+
+Array = npt.NDArray[Any]
+WORKING_SET_BYTES = 3 * 2**20
+MAX_IMAGES = 32
+
+
+class Workspace:
+    """The buffers of one thread, for up to `images` images at a time.
+
+    Slots whose last reader has run hand their buffer to later slots of the same layout, so a
+    buffer's halo is filled in once and never written again.
+    """
+
+    def __init__(self, planned: Plan, images: int) -> None:
+        self.plan = planned
+        self.images = images
+        self.buffers: dict[Slot, Array] = {}
+        last = {slot: i for i, step in enumerate(planned.steps) for slot in step.inputs}
+        free: dict[Layout, list[Array]] = {}
+        for i, step in enumerate(planned.steps):
+            layout = step.output.layout
+            spare = free.get(layout)
+            self.buffers[step.output] = spare.pop() if spare else layout.allocate(images, SLACK)
+            for slot in {*step.inputs, step.output}:
+                dead = last.get(slot, i) == i and slot not in planned.kept.values()
+                if dead and slot != planned.source:
+                    free.setdefault(slot.layout, []).append(self.buffers[slot])
+
+    def run(self, batch: Array) -> None:
+        """Take a batch (images, rows, columns, channels), no larger than `images`, through."""
+        for step in self.plan.steps:
+            self.run_step(step, batch)
+
+    def run_step(self, step: Step, batch: Array) -> None:
+        """Run one step of the plan on the buffers as they are."""
+        count = len(batch)
+        inputs = [
+            batch if slot == self.plan.source else self.buffers[slot][:count]
+            for slot in step.inputs
+        ]
+        step.kernel(inputs, self.buffers[step.output][:count])
+
+
+class NativeProgram:
+    """A program, planned and ready to run.
+
+    Parameters
+    ----------
+    program
+        The program.
+    keep
+        The values to return; by default the program's outputs.
+    """
+
+    def __init__(self, program: Program, keep: Collection[str] | None = None) -> None:
+        self.program = program
+        self.plan = plan(program, program.outputs if keep is None else keep)
+        slots = {step.output for step in self.plan.steps}
+        image_bytes = sum(slot.layout.image_bytes for slot in slots)
+        self.images = int(np.clip(WORKING_SET_BYTES // max(image_bytes, 1), 1, MAX_IMAGES))
+        self._spare: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
+
+    def run(self, batch: Any, *, threads: int | None = None) -> dict[str, Array]:
+        """Run the program on a batch.
+
+        Parameters
+        ----------
+        batch
+            Integers (N, *input shape) within the input's bounds, or bools for an input of bits.
+        threads
+            How many threads to use; by default one for each core that this process may use.
+
+        Returns
+        -------
+        dict
+            For each kept value an array (N, *shape): bool for bits (True is +1), int32 for
+            integers.
+
+        Raises
+        ------
+        DataError
+            If the batch does not fit the program's input.
+        """
+        source = self._source(check_batch(self.program, batch))
+        count = len(source)
+        results = {name: self._empty(name, count) for name in self.plan.kept}
+        workers = max(1, threads or len(os.sched_getaffinity(0)))
+        size = max(1, min(self.images, -(-count // workers)))
+        starts = range(0, count, size)
+
+        def work(start: int) -> None:
+            part = source[start : start + size]
+            space = self._workspace(size)
+            try:
+                space.run(part)
+                for name, slot in self.plan.kept.items():
+                    array = part if slot == self.plan.source else space.buffers[slot][: len(part)]
+                    results[name][start : start + size] = self._value(slot, array)
+            finally:
+                self._spare.put(space)
+
+        if min(workers, len(starts)) <= 1:
+            for start in starts:
+                work(start)
+        else:
+            with ThreadPoolExecutor(min(workers, len(starts))) as pool:
+                list(pool.map(work, starts))
+        return results
+
+    def _workspace(self, images: int) -> Workspace:
+        try:
+            space = self._spare.get_nowait()
+        except queue.Empty:
+            return Workspace(self.plan, images)
+        return space if space.images >= images else Workspace(self.plan, images)
+
+    def _source(self, batch: Array) -> Array:
+        shape = (len(batch), *self.plan.source.layout.shape)
+        if batch.dtype not in (np.uint8, np.bool_):
+            batch = batch.astype(np.int32)
+        return np.ascontiguousarray(batch).reshape(shape)
+
+    def _empty(self, name: str, count: int) -> Array:
+        value = self.program.types[name]
+        return np.empty((count, *value.shape), np.bool_ if isinstance(value, Bits) else np.int32)
+
+    def _value(self, slot: Slot, array: Array) -> Array:
+        value = self.program.types[slot.value]
+        inside = slot.layout.interior(array) if slot != self.plan.source else array
+        if isinstance(value, Bits):
+            inside = binary.unpack_channels(inside, slot.layout.shape[2])
+        return inside.reshape(len(array), *value.shape)
+
+
+def run(
+    program: Program,
+    batch: Any,
+    *,
+    keep: Collection[str] | None = None,
+    threads: int | None = None,
+) -> dict[str, Array]:
+    """Plan and run a program once; `NativeProgram` runs one many times."""
+    return NativeProgram(program, keep).run(batch, threads=threads)

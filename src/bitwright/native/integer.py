@@ -1,0 +1,127 @@
+"""16-bit integers against small weights, the fan-in of a tile of a first (or last) layer.
+
+Requirements:
+
+- Activations are int16 with their halo filled in; weights are +-1 or int8, stored as int16.
+- Taps go in pairs: one 32-bit word holds two neighbouring taps, and one instruction
+  (``pmaddwd``) multiplies both and adds the products. A row with an odd number of taps is
+  filled up with a weight of zero, so a source may be read 2 bytes beyond its last row.
+- Sums are int32: `bitwright.ir.verify` keeps every partial sum below 2**31.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba.core import cgutils
+
+from bitwright.native import binary, simd
+from bitwright.native.simd import I16, I32, I64, LANES
+
+WIDE = 2 * LANES
+V32 = ir.VectorType(I32, WIDE)
+V16 = ir.VectorType(I16, 2 * WIDE)
+MASK = ir.IntType(WIDE)
+
+
+def block_width() -> int:
+    """Return the number of kernels in a block of weights: as in `binary`, 16 at the least."""
+    return max(WIDE, binary.block_width())
+
+
+def pack_weights(weights: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
+    """Lay out integer kernels (out, kh, kw, in) as (block, kh * pairs in a row, width, 2)."""
+    out, kh = weights.shape[:2]
+    rows = weights.reshape(out, kh, -1).astype(np.int16)
+    rows = np.pad(rows, ((0, 0), (0, 0), (0, rows.shape[2] % 2)))
+    pairs = rows.reshape(out, -1, 2)
+    width = block_width()
+    packed = simd.aligned((-(-out // width), pairs.shape[1], width, 2), np.int16)
+    for block, kernels in enumerate(packed):
+        part = pairs[block * width : (block + 1) * width]
+        kernels[:, : len(part)] = part.transpose(1, 0, 2)
+    return packed
+
+
+def _multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+    """Emit the sums of the products of neighbouring 16-bit lanes, as sixteen 32-bit lanes."""
+    if simd.level() == "avx512":
+        return _call(builder, "llvm.x86.avx512.pmaddw.d.512", V32, a, b)
+    if simd.level() == "avx2":
+        half32 = ir.VectorType(I32, LANES)
+        halves = [
+            _call(
+                builder,
+                "llvm.x86.avx2.pmadd.wd",
+                half32,
+                *(_lanes(builder, v, range(first, first + WIDE)) for v in (a, b)),
+            )
+            for first in (0, WIDE)
+        ]
+        both = ir.Constant(ir.VectorType(I32, WIDE), list(range(WIDE)))
+        return builder.shuffle_vector(*halves, both)
+    products = []
+    for first in (0, 1):
+        parts = [_lanes(builder, v, range(first, 2 * WIDE, 2)) for v in (a, b)]
+        products.append(builder.mul(*(builder.sext(part, V32) for part in parts)))
+    return builder.add(*products)
+
+
+def _call(builder: ir.IRBuilder, name: str, result: ir.Type, a: ir.Value, b: ir.Value) -> ir.Value:
+    kind = ir.FunctionType(result, [a.type, b.type])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [a, b])
+
+
+def _lanes(builder: ir.IRBuilder, vector: ir.Value, lanes: range) -> ir.Value:
+    mask = ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+
+
+def fan_in(
+    builder: ir.IRBuilder,
+    windows: list[ir.Value],
+    weights: ir.Value,
+    rows: ir.Value,
+    steps: ir.Value,
+    pitch: ir.Value,
+) -> list[list[ir.Value]]:
+    """Emit the dot products, [window][vector]; a step is one pair of taps."""
+    vectors = block_width() // WIDE
+    nothing = ir.Constant(V32, None)
+    sums = [[simd.variable(builder, V32, nothing) for _ in range(vectors)] for _ in windows]
+    weight = simd.variable(builder, I64, weights)
+    with cgutils.for_range(builder, rows) as row:
+        start = builder.mul(row.index, pitch)
+        bases = [builder.add(window, start) for window in windows]
+        with cgutils.for_range(builder, steps) as step:
+            at = builder.load(weight, typ=I64)
+            kernels = [
+                simd.load(builder, simd.offset(builder, at, 64 * v), V16, 64)
+                for v in range(vectors)
+            ]
+            builder.store(simd.offset(builder, at, 64 * vectors), weight)
+            byte = builder.shl(step.index, ir.Constant(I64, 2))
+            for base, totals in zip(bases, sums, strict=True):
+                pair = simd.load(builder, builder.add(base, byte), I32, 2)
+                taps = builder.bitcast(simd.splat(builder, pair, V32), V16)
+                for kernel, total in zip(kernels, totals, strict=True):
+                    simd.accumulate(builder, total, _multiply_add(builder, taps, kernel))
+    return [[builder.load(total, typ=V32) for total in totals] for totals in sums]
+
+
+def compare(builder: ir.IRBuilder, totals: list[ir.Value], bound: ir.Value, out: ir.Value) -> None:
+    """Emit ``dot >= bound`` as packed bits; bounds are int32."""
+    for v, total in enumerate(totals):
+        limit = simd.load(builder, simd.offset(builder, bound, 64 * v), V32, 64)
+        mask = builder.bitcast(builder.icmp_signed(">=", total, limit), MASK)
+        simd.store(builder, mask, simd.offset(builder, out, 2 * v))
+
+
+def combine(builder: ir.IRBuilder, totals: list[ir.Value], bound: ir.Value, out: ir.Value) -> None:
+    """Emit ``dot + bound`` as int32; bounds are int32."""
+    for v, total in enumerate(totals):
+        base = simd.load(builder, simd.offset(builder, bound, 64 * v), V32, 64)
+        simd.store(builder, builder.add(total, base), simd.offset(builder, out, 64 * v), 4)

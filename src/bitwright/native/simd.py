@@ -1,0 +1,112 @@
+"""Vectors for Numba: eight 64-bit lanes, emitted as LLVM vector IR, and what the processor has.
+
+Requirements:
+
+- One source serves AVX-512, AVX2 and plain x86-64 (or any other processor): LLVM legalises the
+  vector types for the processor that Numba compiles for; only tile shapes depend on the level.
+- The level follows Numba's own target, so ``NUMBA_CPU_NAME=haswell`` tests the AVX2 path on a
+  machine that has more.
+- Addresses are plain integers: the caller keeps the arrays alive and in bounds.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any, Literal
+
+import llvmlite.binding as llvm
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba.core import cgutils, registry
+
+Level = Literal["avx512", "avx2", "portable"]
+
+LANES = 8
+I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
+V64 = ir.VectorType(I64, LANES)
+V32 = ir.VectorType(I32, 2 * LANES)
+ALIGNMENT = 64
+
+
+@cache
+def level() -> Level:
+    """Return the widest vector unit that code compiled by Numba here may use.
+
+    LLVM is asked rather than the processor: it compiles an eight-lane popcount for Numba's target
+    and the registers in the assembly tell.
+    """
+    registry.cpu_target.target_context.codegen()
+    codegen = registry.cpu_target.target_context.codegen()
+    machine = codegen._tm
+    module = ir.Module()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64]), "probe")
+    builder = ir.IRBuilder(function.append_basic_block())
+    address = function.args[0]
+    store(builder, popcount(builder, load(builder, address, V64)), address)
+    builder.ret_void()
+    parsed = llvm.parse_assembly(str(module))
+    parsed.triple = codegen._library_class and llvm.get_process_triple()
+    assembly = machine.emit_assembly(parsed)
+    if "vpopcntq" in assembly and "zmm" in assembly:
+        return "avx512"
+    return "avx2" if "ymm" in assembly else "portable"
+
+
+def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike, slack: int = 0) -> npt.NDArray[Any]:
+    """Return zeros on a 64-byte boundary, with `slack` readable bytes behind them."""
+    kind = np.dtype(dtype)
+    count = math.prod(shape) * kind.itemsize
+    raw = np.zeros(count + ALIGNMENT + slack, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + count].view(kind).reshape(shape)
+
+
+def pointer(builder: ir.IRBuilder, address: ir.Value, kind: ir.Type) -> ir.Value:
+    """Return an integer address as a pointer."""
+    return builder.inttoptr(address, ir.PointerType(kind))
+
+
+def load(builder: ir.IRBuilder, address: ir.Value, kind: ir.Type, align: int = 1) -> ir.Value:
+    """Load a scalar or vector from an address."""
+    value = builder.load(pointer(builder, address, kind), typ=kind)
+    value.align = align
+    return value
+
+
+def store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value, align: int = 1) -> None:
+    """Store a scalar or vector at an address."""
+    builder.store(value, pointer(builder, address, value.type)).align = align
+
+
+def splat(builder: ir.IRBuilder, scalar: ir.Value, kind: ir.VectorType) -> ir.Value:
+    """Return a vector with a scalar in every lane."""
+    undefined = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
+    everywhere = ir.Constant(ir.VectorType(I32, kind.count), None)
+    return builder.shuffle_vector(first, undefined, everywhere)
+
+
+def popcount(builder: ir.IRBuilder, vector: ir.Value) -> ir.Value:
+    """Count the ones of each 64-bit lane."""
+    kind = ir.FunctionType(V64, [V64])
+    intrinsic = cgutils.get_or_insert_function(builder.module, kind, "llvm.ctpop.v8i64")
+    return builder.call(intrinsic, [vector])
+
+
+def offset(builder: ir.IRBuilder, address: ir.Value, count: int) -> ir.Value:
+    """Return an address moved by a constant number of bytes."""
+    return builder.add(address, ir.Constant(I64, count)) if count else address
+
+
+def variable(builder: ir.IRBuilder, kind: ir.Type, initial: ir.Value) -> ir.Value:
+    """Return a stack slot that LLVM turns into a register, set to an initial value."""
+    slot = cgutils.alloca_once(builder, kind)
+    builder.store(initial, slot)
+    return slot
+
+
+def accumulate(builder: ir.IRBuilder, slot: ir.Value, value: ir.Value) -> None:
+    """Add a value to a variable."""
+    builder.store(builder.add(builder.load(slot, typ=value.type), value), slot)
