@@ -4,9 +4,9 @@ Requirements:
 
 - Weight word ``fold_row * SF + fold_column`` of file ``layer-pe`` holds, lowest bit first, SIMD
   weights of neuron ``fold_row * PE + pe``; 1 is +1. Threshold word ``fold_row`` is that neuron's.
-- The hardware fires when ``accumulator > threshold``, strictly. The accumulator of bits counts equal
-  pairs, so with n inputs ``(n + d) / 2 > T`` is ``d >= 2 T - n + 1``; that of the 8-bit input counts
-  in halves, so ``2 d > T`` is ``d >= floor(T / 2) + 1``.
+- The hardware fires when ``accumulator > threshold``, strictly. The accumulator of bits counts
+  equal pairs, so with n inputs ``(n + d) / 2 > T`` is ``d >= 2 T - n + 1``; that of the 8-bit
+  input counts in halves, so ``2 d > T`` is ``d >= floor(T / 2) + 1``.
 - Max-pool is the OR of bits, after the threshold, as in the hardware.
 - There is no tie to break: thresholds are integers and the comparison is strict.
 

@@ -1,6 +1,7 @@
 """How a folder of FINN parameters is folded: the layers as data, from a small TOML file.
 
-``cnv`` and ``lfc`` are built in (``topologies/*.toml``); any other folding is a file of the same form.
+``cnv`` and ``lfc`` are built in (``topologies/*.toml``); any other folding is a file of the same
+form.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Requirements:
   (every byte that matters is under a SHA-256, so a flipped bit is found).
 - Loading costs memory in proportion to the file's own size, whatever its header claims.
 - Nothing in a file is executed or unpickled.
-- Saving writes a temporary file beside the target and renames it, so no half-written file is seen.
+- Saving is atomic (`bitwright.files`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -25,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as save_tensors
 
 from bitwright.errors import ProgramError
+from bitwright.files import write_atomically
 from bitwright.ir.ops import OPS, Op
 from bitwright.ir.program import FORMAT_VERSION, Program, content_digest, structure
 from bitwright.ir.types import Bits, Int, ValueType
@@ -61,25 +61,10 @@ def save(program: Program, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
-    ProgramError
+    ConfigError
         If the file cannot be written.
     """
-    target = Path(path)
-    try:
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
-            try:
-                part.write(encode(program))
-                part.flush()
-                os.fsync(part.fileno())
-                Path(part.name).chmod(0o644)
-                Path(part.name).replace(target)
-            except BaseException:
-                Path(part.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise ProgramError(
-            f"cannot write '{target}' ({error.strerror})", "choose another place with -o"
-        ) from error
+    write_atomically(path, encode(program))
 
 
 def load(path: str | os.PathLike[str]) -> Program:

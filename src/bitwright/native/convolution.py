@@ -1,8 +1,8 @@
 """Dot products as kernels: which tile does them, and with which weights, bounds and tables.
 
 - ``binary``: bits against bits, by XNOR-popcount.
-- ``narrow``: values of at most 16 bits (pixels, or bits as -1 and +1) against -1, +1 or int8.
-  Groups become zero weights.
+- ``narrow``: values of at most 16 bits (pixels, or bits as -1 and +1; padding too) against -1, +1
+  or int8. Groups become zero weights.
 - ``wide``: anything else, in plain loops.
 
 Where a threshold follows, falling channels (``d <= t``) are turned into rising ones by negating the
@@ -51,7 +51,8 @@ class Dot:
         """Which kernel does it."""
         if isinstance(self.value, Bits) and self.weights.dtype == np.bool_ and self.groups == 1:
             return "binary"
-        return "narrow" if max(-self.value.lo, self.value.hi) <= NARROW else "wide"
+        largest = max(-self.value.lo, self.value.hi, abs(self.pad_value))
+        return "narrow" if largest <= NARROW else "wide"
 
     @property
     def windows(self) -> Windows:

@@ -1,7 +1,7 @@
 """The kernels that are not dot products: pools, thresholds, fixed-point lines, packing.
 
-Maps come as arrays (images, rows, columns, channels or words of channels); views with a halo cut off
-are fine. Each kernel does what the op of its name does in `bitwright.ir.reference`, its twin.
+Maps come as arrays (images, rows, columns, channels or words of channels); views with a halo cut
+off are fine. Each kernel does what the op of its name does in `bitwright.ir.reference`, its twin.
 """
 # mypy: disable-error-code="no-untyped-def"
 

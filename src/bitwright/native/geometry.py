@@ -1,9 +1,9 @@
 """Where things lie: layouts of maps in memory, tables of windows, and what padding does to a sum.
 
 A halo of packed bits holds zeros, which stand for -1. If the program pads with v instead, a padded
-tap with weight w should have added ``v w`` and has added ``-w``. How often that happens depends only
-on which taps of the window are padded, so windows fall into a few classes (9 for a 3x3 kernel with
-padding 1), and each class has its own bounds.
+tap with weight w should have added ``v w`` and has added ``-w``. How often that happens depends
+only on which taps of the window are padded, so windows fall into a few classes (9 for a 3x3 kernel
+with padding 1), and each class has its own bounds.
 """
 
 from __future__ import annotations

@@ -53,6 +53,15 @@ class Plan:
     steps: tuple[Step, ...]
     kept: dict[str, Slot]
 
+    @property
+    def materialised(self) -> tuple[str, ...]:
+        """The program's values that lie in memory in their own type, in the program's order."""
+        made = {step.output for step in self.steps}
+        types = self.program.types
+        natural_kinds = {name: "bits" if isinstance(types[name], Bits) else "int" for name in types}
+        names = {slot.value for slot in made if slot.layout.kind == natural_kinds[slot.value]}
+        return tuple(name for name in types if name in names)
+
 
 @dataclass(frozen=True)
 class Fused:
@@ -85,8 +94,10 @@ class _Planner:
     def plan(self) -> Plan:
         program = self.program
         value = program.types[program.input_name]
-        # A batch of bits comes as bools, one of integers as it is: both look like plain arrays.
-        source = Slot(program.input_name, Layout("int", map_shape(value)))
+        # A batch of bits comes as bools, one of integers as it is: both look like plain arrays. The
+        # bools have a name of their own: they are not yet the value, nor that value as integers.
+        given = program.input_name + (":bools" if isinstance(value, Bits) else "")
+        source = Slot(given, Layout("int", map_shape(value)))
         self._add_input(source)
         for op in program.ops:
             if op.output in self.needed:
@@ -165,7 +176,7 @@ class _Planner:
         return output
 
     def _add_input(self, source: Slot) -> None:
-        name = source.value
+        name = self.program.input_name
         if isinstance(self.program.input_type, Bits) and name in self.needed:
             layout = self._layout(name)
 

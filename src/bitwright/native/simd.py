@@ -4,8 +4,8 @@ Requirements:
 
 - One source serves AVX-512, AVX2 and plain x86-64 (or any other processor): LLVM legalises the
   vector types for the processor that Numba compiles for; only tile shapes depend on the level.
-- The level follows Numba's own target, so ``NUMBA_CPU_NAME=haswell`` tests the AVX2 path on a
-  machine that has more.
+- The level follows Numba's own target, so ``NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=`` tests the
+  AVX2 path on a machine that has more (the name alone leaves the machine's features on).
 - Addresses are plain integers: the caller keeps the arrays alive and in bounds.
 """
 
@@ -51,7 +51,8 @@ def level() -> Level:
     assembly = machine.emit_assembly(parsed)
     if "vpopcntq" in assembly and "zmm" in assembly:
         return "avx512"
-    return "avx2" if "ymm" in assembly else "portable"
+    # AVX-512 without a popcount for vectors (Skylake to Cascade Lake) does as AVX2 does, in zmm.
+    return "avx2" if "ymm" in assembly or "zmm" in assembly else "portable"
 
 
 def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike, slack: int = 0) -> npt.NDArray[Any]:

@@ -1,0 +1,110 @@
+"""``bitwright eval``: accuracy and cost of a network on one or more targets."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bitwright.cli import common
+from bitwright.errors import ConfigError
+
+Targets = Annotated[
+    list[str], typer.Option("--target", metavar="T", help="Hardware target; may be repeated.")
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="Settings (TOML); tables by target if there are several."
+    ),
+]
+Report = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE", help="Write a page (HTML).")
+]
+
+
+def evaluate(
+    model: common.Model,
+    data: common.Data = "fashion-mnist-sample",
+    limit: common.Limit = None,
+    target: Targets = ["exact"],  # noqa: B006 - typer's way of a repeatable option
+    config: Config = None,
+    data_dir: common.DataDir = None,
+    threads: common.Threads = None,
+    json_file: common.Json = None,
+    report: Report = None,
+) -> None:
+    """Evaluate a network: how accurate, and what it costs, on each target."""
+    from bitwright import flow, zoo  # noqa: PLC0415 - imported when needed
+    from bitwright.ir import codec  # noqa: PLC0415
+
+    program = codec.load(zoo.locate(model))
+    settings = _settings(config, target)
+    images = common.load_data(data, data_dir, limit)
+    evaluations = []
+    for name in dict.fromkeys(target):
+        with common.progress(f"evaluating on {name}") as update:
+            evaluations.append(
+                flow.evaluate(
+                    program,
+                    images,
+                    target=name,
+                    config=settings.get(name, {}),
+                    threads=threads,
+                    progress=update,
+                )
+            )
+    common.write_json([e.record.to_json() for e in evaluations], json_file)
+    if json_file != "-":
+        print(f"{program.name or model} on {images.name} ({images.split}, {len(images)} images)")
+        print(f"data: {', '.join(str(path) for path in images.sources)}")
+        _print(evaluations)
+    if report is not None:
+        from bitwright.report import write_report  # noqa: PLC0415 - plotly only for a page
+
+        write_report(evaluations, report, command=shlex.join(["bitwright", *sys.argv[1:]]))
+        print(f"report: {report.resolve()}", file=sys.stderr if json_file == "-" else sys.stdout)
+
+
+def _settings(config: Path | None, targets: list[str]) -> dict[str, dict[str, Any]]:
+    if config is None:
+        return {}
+    try:
+        settings = tomllib.loads(config.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"config '{config}' cannot be read ({error})", "check the file"
+        ) from error
+    if settings.keys() & set(targets):
+        unknown = settings.keys() - set(targets)
+        if unknown:
+            raise ConfigError(
+                f"config '{config}' has the table '{min(unknown)}' for no --target",
+                f"name a table for one of: {', '.join(targets)}",
+            )
+        return settings
+    if len(set(targets)) > 1:
+        raise ConfigError(
+            f"config '{config}' does not say which target it is for", "use a table for each target"
+        )
+    return {targets[0]: settings}
+
+
+def _print(evaluations: list[Any]) -> None:
+    table = common.table(
+        {"target": False, "metric": False, "value": True, "unit": False, "method": False}
+    )
+    for evaluation in evaluations:
+        for m in evaluation.record.measurements:
+            share = m.unit == "share"
+            value = f"{m.value:.2%}" if share else f"{m.value:,.{0 if m.value >= 100 else 3}f}"
+            if isinstance(m.value, int):
+                value = f"{m.value:,}"
+            unit = "" if share else m.unit
+            table.add_row(evaluation.record.target, m.metric, value, unit, m.method)
+        table.add_section()
+    common.console.print(table)

@@ -1,0 +1,112 @@
+"""What a target is: one folder that turns a program into a design and says what the design does.
+
+Every target package exports ``TARGET``, a `Target`. Targets are discovered by looking into
+``bitwright.targets``, not listed, and do not import each other. Two rules hold for each, and the
+contract suite in ``tests/contract`` checks them:
+
+- at its ideal setting a target equals the reference, bit for bit;
+- what it measures carries its method (`bitwright.records.Measurement`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
+
+from bitwright.errors import ConfigError, UnknownNameError
+from bitwright.ir.program import Program
+from bitwright.records import Measurement
+
+Array = npt.NDArray[Any]
+Counters = dict[str, int | float]
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What a batch gave: the program's outputs, and counters that add up over batches."""
+
+    outputs: Mapping[str, Array]
+    counters: Counters = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One kind of hardware.
+
+    Parameters
+    ----------
+    name, summary
+        For the command line.
+    config
+        The frozen dataclass of its settings; each field has a default, each default is sound.
+    ideal
+        The setting at which it equals the reference.
+    lower
+        ``(program, config) -> design``; a design is a frozen dataclass.
+    simulate
+        ``(design, batch, threads) -> Simulation``; `batch` is (images, *input shape).
+    measure
+        ``(design, counters) -> measurements``; the counters are sums over all batches.
+    """
+
+    name: str
+    summary: str
+    config: type[Any]
+    ideal: Callable[[], Any]
+    lower: Callable[[Program, Any], Any]
+    simulate: Callable[[Any, Array, int | None], Simulation]
+    measure: Callable[[Any, Counters], tuple[Measurement, ...]]
+
+    def configure(self, settings: Mapping[str, Any]) -> Any:
+        """Return a config from plain settings, as a TOML file or the command line gives them.
+
+        Raises
+        ------
+        ConfigError
+            If a setting is unknown, of the wrong type, or out of range.
+        """
+        known = set(self.config.__dataclass_fields__)
+        for name in settings:
+            if name not in known:
+                unknown = UnknownNameError(f"setting of target '{self.name}'", name, known)
+                raise ConfigError(unknown.cause, unknown.way_out)
+        try:
+            return TypeAdapter(self.config).validate_python(dict(settings))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "config"
+            raise ConfigError(
+                f"setting '{where}' of target '{self.name}' is not valid ({first['msg']})",
+                "correct it in the config file",
+            ) from error
+
+    def settings(self, config: Any) -> dict[str, Any]:
+        """Return a config as plain settings: what `configure` takes, and records show."""
+        return asdict(config)
+
+
+def target_names() -> tuple[str, ...]:
+    """Return the names of all targets."""
+    import bitwright.targets as package  # noqa: PLC0415 - the package imports this module
+
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.ispkg))
+
+
+def get_target(name: str) -> Target:
+    """Return a target by name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name.
+    """
+    if name not in target_names():
+        raise UnknownNameError("target", name, target_names())
+    target: Target = importlib.import_module(f"bitwright.targets.{name}").TARGET
+    return target

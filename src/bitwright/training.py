@@ -1,0 +1,97 @@
+"""From a recipe to a packed network with its card: train, lower, evaluate, write."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bitwright import data as data_sets
+from bitwright import flow
+from bitwright.files import write_atomically
+from bitwright.frontends import torch_lower
+from bitwright.ir import codec
+from bitwright.ir.program import Program
+from bitwright.nn import Progress, Recipe, train
+
+TIE_IMAGES = 1000
+"""Test images on which exact zeros before a sign are counted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A trained network: the program, what its card says, and where both were written."""
+
+    program: Program
+    card: dict[str, Any]
+    path: Path
+
+
+def make(
+    name: str,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    data_dir: Path | None = None,
+    resume: bool = True,
+    progress: Callable[[Progress], None] | None = None,
+    accelerator: str = "cpu",
+) -> Made:
+    """Train a network, lower it, evaluate the integers on the test set, and write both files.
+
+    Parameters
+    ----------
+    name
+        The network's name; the files are ``<name>.safetensors`` and ``<name>.json``.
+    recipe
+        What to train.
+    folder
+        The run's folder: checkpoints, log, and the two files. A run that was cut off is resumed.
+    data_dir
+        Where the data set lies; see `bitwright.data.load`.
+    resume
+        Go on from the folder's checkpoint, if there is one.
+    progress
+        Called as training goes on.
+    accelerator
+        As Lightning names it: "cpu", "gpu", "auto".
+
+    Raises
+    ------
+    BitwrightError
+        If the recipe, the data or the folder do not allow it.
+    """
+    training = data_sets.load(recipe.data, split="train", data_dir=data_dir)
+    test = data_sets.load(recipe.data, split="test", data_dir=data_dir)
+    trained = train(
+        recipe,
+        folder,
+        datasets=(training, test),
+        resume=resume,
+        progress=progress,
+        accelerator=accelerator,
+    )
+    shape = test.images.shape
+    program = torch_lower.lower(
+        trained.network, (shape[1], shape[2], shape[3]), name=name, classes=test.classes
+    )
+    ties = torch_lower.count_ties(trained.network, test.images[:TIE_IMAGES])
+    record = flow.evaluate(program, test).record
+    card = {
+        "name": name,
+        "digest": program.digest,
+        "recipe": recipe.model_dump(mode="json"),
+        "train_data": training.info().to_json(),
+        "ties": {"images": min(TIE_IMAGES, len(test)), "zeros": sum(ties.values())},
+        "training_seconds": round(sum(row.seconds for row in trained.log)),
+        "float_accuracy": trained.test_accuracy,
+        "record": record.to_json(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+    path = folder / f"{name}.safetensors"
+    codec.save(program, path)
+    write_atomically(folder / f"{name}.json", (json.dumps(card, indent=2) + "\n").encode())
+    return Made(program, card, path)
