@@ -34,3 +34,24 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise ConfigError(
             f"cannot write '{target}' ({error.strerror})", "choose a place that can be written"
         ) from error
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that cannot be written, before any work is done for it.
+
+    Raises
+    ------
+    ConfigError
+        If its folder does not exist or may not be written, or it is a folder itself.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise ConfigError(f"cannot write '{target}' (it is a folder)", "name a file")
+    if not target.parent.is_dir():
+        raise ConfigError(
+            f"cannot write '{target}' (there is no folder '{target.parent}')", "make it first"
+        )
+    if not os.access(target.parent, os.W_OK):
+        raise ConfigError(
+            f"cannot write '{target}' (no permission)", "choose a place that can be written"
+        )

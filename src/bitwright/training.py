@@ -6,6 +6,7 @@ import datetime
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def make(
         "training_seconds": round(sum(row.seconds for row in trained.log)),
         "float_accuracy": trained.test_accuracy,
         "record": record.to_json(),
+        "trained_with": {name: metadata.version(name) for name in ("torch", "lightning")},
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
     path = folder / f"{name}.safetensors"

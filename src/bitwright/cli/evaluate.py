@@ -12,6 +12,7 @@ import typer
 
 from bitwright.cli import common
 from bitwright.errors import ConfigError
+from bitwright.files import check_writable
 
 Targets = Annotated[
     list[str], typer.Option("--target", metavar="T", help="Hardware target; may be repeated.")
@@ -42,6 +43,9 @@ def evaluate(
     from bitwright import flow, zoo  # noqa: PLC0415 - imported when needed
     from bitwright.ir import codec  # noqa: PLC0415
 
+    for file in (report, None if json_file == "-" else json_file):
+        if file is not None:
+            check_writable(file)
     program = codec.load(zoo.locate(model))
     settings = _settings(config, target)
     images = common.load_data(data, data_dir, limit)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bitwright.files import check_writable
+
 app = typer.Typer(help="Import a network of another tool.", no_args_is_help=True)
 
 Output = Annotated[
@@ -34,6 +36,7 @@ def import_finn(
     from bitwright.frontends.topology import load_topology  # noqa: PLC0415
     from bitwright.ir import codec  # noqa: PLC0415
 
+    check_writable(output)
     program = finn.import_finn(folder, load_topology(topology), name=name)
     codec.save(program, output)
     print(f"{output}: {len(program.ops)} ops, digest {program.digest[:16]}")

@@ -10,6 +10,7 @@ import os
 import queue
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,12 @@ from bitwright.native.tiles import SLACK
 Array = npt.NDArray[Any]
 WORKING_SET_BYTES = 3 * 2**20
 MAX_IMAGES = 32
+
+
+@lru_cache(maxsize=8)
+def _pool(workers: int) -> ThreadPoolExecutor:
+    """Threads that stay: starting them anew would cost as much as a small batch."""
+    return ThreadPoolExecutor(workers, thread_name_prefix="bitwright")
 
 
 class Workspace:
@@ -126,8 +133,7 @@ class NativeProgram:
             for start in starts:
                 work(start)
         else:
-            with ThreadPoolExecutor(min(workers, len(starts))) as pool:
-                list(pool.map(work, starts))
+            list(_pool(workers).map(work, starts))
         return results
 
     def _workspace(self, images: int) -> Workspace:
