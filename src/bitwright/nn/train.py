@@ -1,0 +1,240 @@
+"""`train`: a recipe and a data set make a network; a killed run resumes.
+
+A resumed run ends with the same weights, bit for bit, as an uninterrupted one on the same machine
+with the same number of threads. What a run keeps is told in `bitwright.nn.run_folder`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from bitwright.data import Dataset, load
+from bitwright.errors import ConfigError, DataError, DependencyError
+from bitwright.nn.batches import derived_seed
+from bitwright.nn.evaluate import accuracy, recalibrate
+from bitwright.nn.models import build
+from bitwright.nn.progress import Progress
+from bitwright.nn.recipe import Recipe
+from bitwright.nn.run_folder import (
+    Checkpoint,
+    Identity,
+    LogRow,
+    read_checkpoint,
+    save_checkpoint,
+    save_network,
+)
+
+if TYPE_CHECKING:
+    from bitwright.nn.fit import EpochEnd
+
+_CHANGEABLE = {"threads", "recalibrate"}
+"""What a recipe may change between two parts of a run: speed, and what is done at the end."""
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network and how it came about.
+
+    Attributes
+    ----------
+    network
+        In evaluation mode, on the CPU.
+    recipe
+        What trained it.
+    params
+        All parameters that `bitwright.nn.build` was called with.
+    test_accuracy
+        Share of the test images classified rightly in float32, after the last epoch.
+    log
+        One row an epoch.
+    folder
+        The folder of the run.
+    """
+
+    network: nn.Module
+    recipe: Recipe
+    params: dict[str, Any]
+    test_accuracy: float
+    log: tuple[LogRow, ...]
+    folder: Path
+
+
+def train(
+    recipe: Recipe,
+    out: Path | str,
+    *,
+    data_dir: Path | None = None,
+    resume: bool = True,
+    progress: Callable[[Progress], None] | None = None,
+    limit: int | None = None,
+    datasets: tuple[Dataset, Dataset] | None = None,
+    accelerator: str = "cpu",
+) -> TrainedNetwork:
+    """Train a network, or finish training it.
+
+    Parameters
+    ----------
+    recipe
+        The run.
+    out
+        Folder of the run; made if missing.
+    data_dir
+        Where the data set lies; see `bitwright.data.load`.
+    resume
+        Go on from the checkpoint in `out`, if there is one; otherwise start anew over it.
+    progress
+        Called every ten steps and after each epoch. An exception that it raises ends the run; the
+        finished epochs are kept.
+    limit
+        Use only the first so many training images and so many test images.
+    datasets
+        Training and test images to use in place of the recipe's.
+    accelerator
+        As Lightning names it: "cpu", "gpu", "auto".
+
+    Returns
+    -------
+    TrainedNetwork
+        The network after the last epoch; none is picked by its test accuracy.
+
+    Raises
+    ------
+    ConfigError
+        If the network does not fit the images, the loss becomes infinite, or `out` holds a run
+        of another recipe or other images.
+    DataError
+        If the data set is missing or damaged, or has fewer images than a batch.
+    DependencyError
+        If Lightning is not installed.
+    UnknownNameError
+        If the network or the data set does not exist.
+    """
+    try:  # not at the top: it takes two seconds, and only training needs it
+        from bitwright.nn.fit import fit  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise DependencyError(error.name or "lightning", "train", "training") from None
+    folder = Path(out)
+    if datasets is None:
+        datasets = (
+            load(recipe.data, split="train", data_dir=data_dir, limit=limit),
+            load(recipe.data, split="test", data_dir=data_dir, limit=limit),
+        )
+    training, test = (data.head(limit) for data in datasets)
+    if len(training) < recipe.batch_size:
+        raise DataError(
+            f"data set '{training.name}' has {len(training)} training images, fewer than a batch "
+            f"of {recipe.batch_size}",
+            "lower batch_size in the recipe or use more images",
+        )
+    params = _params(recipe, training)
+    folder.mkdir(parents=True, exist_ok=True)
+    identity = Identity(recipe.model_dump(mode="json", exclude=_CHANGEABLE), training.digest)
+    saved = _resumable(folder, identity) if resume else None
+    log = list(saved.log) if saved else []
+
+    with _threads(recipe.threads), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(recipe.seed, 0))
+        network = build(recipe.model.name, **params)
+        _lay_out(network, torch.channels_last)
+        if saved:
+            network.load_state_dict(saved.network)
+        images, labels = _tensors(training)
+        began = time.monotonic()
+
+        def after_epoch(end: EpochEnd) -> None:
+            nonlocal began
+            now = time.monotonic()
+            epoch = end.progress
+            log.append(LogRow(epoch.epoch, epoch.loss, epoch.accuracy, end.lr, now - began))
+            began = now
+            state = network.state_dict()
+            save_checkpoint(folder, Checkpoint(identity, state, end.optimizer_state, tuple(log)))
+
+        if len(log) < recipe.epochs:
+            fit(
+                network,
+                recipe,
+                images,
+                labels,
+                first_epoch=len(log),
+                optimizer_state=saved.optimizer if saved else None,
+                after_epoch=after_epoch,
+                progress=progress,
+                accelerator=accelerator,
+                folder=folder,
+            )
+        network.cpu()
+        if recipe.recalibrate:
+            draw = torch.Generator().manual_seed(derived_seed(recipe.seed, 3))
+            order = torch.randperm(len(images), generator=draw)
+            recalibrate(network, images[order[: recipe.recalibrate]])
+        network.eval()
+        test_accuracy = accuracy(network, *_tensors(test))
+    _lay_out(network, torch.contiguous_format)
+    about = {
+        "model": recipe.model.name,
+        "params": params,
+        "recipe": recipe.model_dump(mode="json"),
+        "train_digest": training.digest,
+        "test_digest": test.digest,
+        "test_accuracy": test_accuracy,
+    }
+    save_network(folder, network.state_dict(), about)
+    return TrainedNetwork(network, recipe, params, test_accuracy, tuple(log), folder)
+
+
+def _params(recipe: Recipe, data: Dataset) -> dict[str, Any]:
+    """Complete the parameters of the recipe's network with the shape of the data."""
+    shape = {"input_shape": list(data.images.shape[1:]), "classes": len(data.classes)}
+    for key, value in shape.items():
+        wanted = recipe.model.params.get(key, value)
+        if wanted != value and wanted != tuple(data.images.shape[1:]):
+            raise ConfigError(
+                f"the recipe's network has {key} = {wanted}, but data set '{data.name}' "
+                f"has {value}",
+                f"leave {key} out of the recipe, or use other data",
+            )
+    return {**recipe.model.params, **shape}
+
+
+def _resumable(folder: Path, identity: Identity) -> Checkpoint | None:
+    saved = read_checkpoint(folder)
+    if saved is None:
+        return None
+    difference = identity.differs_in(saved.identity)
+    if difference:
+        raise ConfigError(
+            f"{folder} holds a run that differs in: {difference}",
+            "use another folder, or start anew with resume=False",
+        )
+    return saved
+
+
+def _tensors(data: Dataset) -> tuple[Tensor, Tensor]:
+    """Share the images and labels with torch."""
+    return torch.from_numpy(data.images), torch.from_numpy(data.labels)
+
+
+def _lay_out(network: nn.Module, order: torch.memory_format) -> None:
+    """Put the four-dimensional weights into this memory order, in place."""
+    network.to(memory_format=order)  # type: ignore[call-overload]  # torch's stub lacks the keyword
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Compute with so many threads; afterwards with as many as before."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
