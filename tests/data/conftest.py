@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from bitwright.data import locate
-
-SHARED = Path(os.environ.get("BITWRIGHT_SHARED", Path(__file__).parents[3] / "shared"))
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +28,9 @@ def debian() -> Path:
 
 
 @pytest.fixture
-def shared() -> Path:
+def shared(shared: Path) -> Path:
     """The data sets of the shared folder: CIFAR-10 and the test set of MNIST."""
-    folder = SHARED / "datasets"
+    folder = shared / "datasets"
     if not folder.is_dir():
         pytest.skip(f"no {folder}: set $BITWRIGHT_SHARED")
     return folder

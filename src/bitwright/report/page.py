@@ -1,0 +1,187 @@
+"""The page: its head, one section after another, and the scripts.
+
+Requirements:
+
+- The page loads nothing: script, style, charts and images are within, and a content security
+  policy forbids the rest.
+- The same evaluations give the same bytes: no date, no random name.
+- A new section is a function in ``sections`` and a line in `SECTIONS`. One that has nothing to say
+  about the evaluations at hand returns no text and is left out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bitwright.errors import ConfigError
+from bitwright.files import write_atomically
+from bitwright.flow import Evaluation
+from bitwright.report import charts
+from bitwright.report.html import Html, join, tag
+from bitwright.report.numbers import short
+from bitwright.report.outcomes import model, programs
+from bitwright.report.script import SCRIPT
+from bitwright.report.sections import (
+    accuracy,
+    measurements,
+    origin,
+    overview,
+    samples,
+    work,
+)
+from bitwright.report.style import STYLE
+
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+"""What the browser may use: what stands in the page."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Parameters
+    ----------
+    anchor
+        Its address within the page.
+    title
+        Its heading, also in the list at the top.
+    render
+        Evaluations to HTML; no text if there is nothing to show.
+    """
+
+    anchor: str
+    title: str
+    render: Callable[[Sequence[Evaluation]], Html]
+
+
+SECTIONS: tuple[Section, ...] = (
+    Section("measurements", "Measurements", measurements.render),
+    Section("accuracy", "Accuracy", accuracy.render),
+    Section("work", "Work by layer", work.render),
+    Section("samples", "Sample images", samples.render),
+)
+"""What a page shows between its overview and its origin."""
+
+
+def write_report(
+    evaluations: Sequence[Evaluation],
+    path: str | os.PathLike[str],
+    *,
+    command: str | None = None,
+    sections: Sequence[Section] = SECTIONS,
+) -> None:
+    """Write a page about evaluations, whole or not at all.
+
+    Parameters
+    ----------
+    evaluations
+        Usually one; several targets stand side by side.
+    path
+        The HTML file.
+    command
+        The command line that does the same again.
+    sections
+        What to show.
+
+    Raises
+    ------
+    ConfigError
+        If there are no evaluations, or the file cannot be written.
+    """
+    write_atomically(path, render(evaluations, command=command, sections=sections).encode())
+
+
+def render(
+    evaluations: Sequence[Evaluation],
+    *,
+    command: str | None = None,
+    sections: Sequence[Section] = SECTIONS,
+) -> str:
+    """Return the page that `write_report` writes.
+
+    Raises
+    ------
+    ConfigError
+        If there are no evaluations.
+    """
+    if not evaluations:
+        raise ConfigError("there is nothing to report", "give at least one evaluation")
+    every = (*sections, Section("origin", "Origin", lambda e: origin.render(e, command)))
+    rendered = [(section, section.render(evaluations)) for section in every]
+    shown = [(section, content) for section, content in rendered if content]
+    body = tag(
+        "body",
+        _header(evaluations, [section for section, _ in shown]),
+        tag(
+            "main",
+            tag("section", overview.render(evaluations), class_="bare", aria_label="Overview"),
+            *(
+                tag(
+                    "section",
+                    tag("h2", s.title, id=f"{s.anchor}-title"),
+                    content,
+                    id=s.anchor,
+                    aria_labelledby=f"{s.anchor}-title",
+                )
+                for s, content in shown
+            ),
+        ),
+        tag("footer", f"Bitwright {evaluations[0].record.versions.get('bitwright', '')}"),
+        charts.plotly_js(),
+        tag("script", SCRIPT),
+    )
+    return f"<!DOCTYPE html>\n{tag('html', _head(evaluations), body, lang='en')}\n"
+
+
+def _head(evaluations: Sequence[Evaluation]) -> Html:
+    return tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", f"{_networks(evaluations)} on {_data(evaluations)} - Bitwright"),
+        tag("style", STYLE),
+    )
+
+
+def _header(evaluations: Sequence[Evaluation], sections: Sequence[Section]) -> Html:
+    data = {e.record.data.digest: e.record.data for e in evaluations}
+    lines = [
+        *(
+            join(
+                (
+                    f"Program {model(e)} " if len(programs(evaluations)) > 1 else "Program ",
+                    short(e.record.program),
+                )
+            )
+            for e in programs(evaluations)
+        ),
+        *(
+            join((f"Data {d.name}, {d.split}, {d.count:,} images, ", short(d.digest)))
+            for d in data.values()
+        ),
+    ]
+    return tag(
+        "header",
+        tag(
+            "div",
+            tag("p", "Bitwright evaluation", class_="brand"),
+            tag("h1", f"{_networks(evaluations)} on {_data(evaluations)}"),
+            *(tag("p", line, class_="about") for line in lines),
+            tag(
+                "nav",
+                *(tag("a", s.title, href=f"#{s.anchor}") for s in sections),
+                aria_label="Sections",
+            ),
+        ),
+    )
+
+
+def _networks(evaluations: Sequence[Evaluation]) -> str:
+    return ", ".join(dict.fromkeys(model(e) for e in evaluations))
+
+
+def _data(evaluations: Sequence[Evaluation]) -> str:
+    return ", ".join(dict.fromkeys(e.record.data.name for e in evaluations))

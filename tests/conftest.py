@@ -1,0 +1,42 @@
+"""What all tests share: the folder of material, tests that need a system tool, the environment.
+
+Numba keeps compiled kernels by the file that defines them, not by the files that they are built
+from: tests keep theirs by the hash of all of `bitwright.native`, so that none is ever stale. BLAS
+threads that spin while the cores are busy make the reference ten times slower: it gets one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+NATIVE = Path(__file__).parents[1] / "src" / "bitwright" / "native"
+_sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(NATIVE.glob("*.py"))))
+_cache = Path(tempfile.gettempdir()) / f"bitwright-test-kernels-{_sources.hexdigest()[:16]}"
+os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache))
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+SHARED = Path(os.environ.get("BITWRIGHT_SHARED") or Path(__file__).parents[2] / "shared")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what is marked ``tool(name)`` if there is no such tool; in CI, fail instead."""
+    for marker in item.iter_markers("tool"):
+        (name,) = marker.args
+        if shutil.which(name) is None:
+            if os.environ.get("CI"):
+                pytest.fail(f"{name} is not installed, and CI tests everything", pytrace=False)
+            pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of data sets, models and libraries that checkouts on this machine share."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no {SHARED}: set $BITWRIGHT_SHARED")
+    return SHARED
