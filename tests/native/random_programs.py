@@ -1,4 +1,8 @@
-"""Random legal programs over all ops, from a seed."""
+"""Random legal programs over all ops, from a seed, with maps of up to 130 channels.
+
+Those of `tests.programs` shrink; these are wide enough to fill words of 64 channels, blocks of
+kernels and tiles of windows, and to leave their last ones in part empty.
+"""
 
 from __future__ import annotations
 
@@ -96,10 +100,8 @@ def _add(s: Sketch, kind: str, x: str) -> str:
         return s.pool(x, o.OPS[kind], kernel=kernel, **_window(rng, kernel))
     if kind == "Add":
         _need(is_int)
-        same = [
-            name for name, t in s.types.items() if isinstance(t, Int) and t.shape == value.shape
-        ]
-        return s.add(o.Add, x, str(rng.choice(same)))
+        fitting = [n for n, t in s.types.items() if isinstance(t, Int) and t.shape == value.shape]
+        return s.add(o.Add, x, str(rng.choice(fitting)))
     if kind == "Affine":
         _need(channels > 0)
         return s.add(o.Affine, x, tensors=_lines(rng, value, (channels,)), **_rounding(rng))

@@ -78,17 +78,21 @@ class Sketch:
             outputs=outputs,
         )
 
-    def check(self, *outputs: str, images: int = 3, **how: Any) -> None:
+    def check(self, *outputs: str, images: int = 4, **how: Any) -> None:
         """Compare the program with these outputs with the reference, on random images."""
         program = self.program(*outputs)
         check(program, random_batch(program, images, self.rng), **how)
 
 
 def random_batch(program: Program, images: int, rng: np.random.Generator) -> Any:
+    """Return random images; of three or more, one is all least values, one all greatest."""
     value = program.input_type
-    if isinstance(value, Bits):
-        return rng.random((images, *value.shape)) < 0.5
     batch = rng.integers(value.lo, value.hi, (images, *value.shape), endpoint=True)
+    if isinstance(value, Bits):
+        batch = rng.integers(0, 2, (images, *value.shape)).astype(np.bool_)
+    if images > 2:
+        batch[0] = value.lo > 0 if isinstance(value, Bits) else value.lo
+        batch[1] = value.hi
     return batch.astype(np.uint8) if (value.lo, value.hi) == (0, 255) else batch
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.native.random_programs import KINDS, random_program
 from tests.native.sketch import Sketch, check, every_kind, random_batch, same
+from tests.programs import batch as random_images
+from tests.programs import programs
 
 from bitwright.errors import DataError
-from bitwright.ir import Bits, Int, reference
+from bitwright.ir import Bits, Int, Program, reference
 from bitwright.ir import ops as o
 from bitwright.native import NativeProgram, run
 
@@ -32,6 +38,18 @@ def test_random_programs_equal_the_reference(first: int) -> None:
         check(program, batch)
         check(program, batch, keep=list(program.types), threads=2)
         check(program, batch, keep=[str(rng.choice(list(program.types)))])
+
+
+@settings(max_examples=150, deadline=None)
+@given(programs(), st.integers(0, 2**32 - 1), st.integers(0, 7), st.sampled_from([1, 2]))
+def test_small_programs_equal_the_reference(
+    program: Program, seed: int, images: int, threads: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    pixels = random_images(program, rng, images)
+    check(program, pixels, threads=threads)
+    check(program, pixels, keep=list(program.types), threads=threads)
+    check(program, pixels, keep=[str(rng.choice(list(program.types)))], threads=threads)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -101,6 +119,27 @@ def test_one_program_serves_many_threads() -> None:
         results = pool.map(lambda i: native.run(batches[i], threads=1 + i % 3), turns)
         for i, result in zip(turns, results, strict=True):
             same(result, expected[i])
+
+
+def _run_in_child(native: NativeProgram, batch: np.ndarray, results: Any) -> None:
+    results.put(native.run(batch, threads=2))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_makes_its_own_threads() -> None:
+    program = PROGRAMS["out10"]
+    native = NativeProgram(program)
+    batch = random_batch(program, 8, np.random.default_rng(6))
+    expected = native.run(batch, threads=2)
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    child = context.Process(target=_run_in_child, args=(native, batch, results), daemon=True)
+    child.start()
+    try:
+        same(results.get(timeout=60), expected)
+    finally:
+        child.kill()
+        child.join()
 
 
 def test_a_large_image_goes_through_alone() -> None:

@@ -57,12 +57,13 @@ def test_packed_weights_fill_whole_aligned_blocks(out: int) -> None:
     np.testing.assert_array_equal(rows[:out], binary.pack_channels(bits).reshape(out, -1))
     assert not rows[out:].any()
     numbers = rng.integers(-128, 128, (out, 2, 3, 3))
-    pairs = integer.pack_weights(numbers)
-    assert pairs.ctypes.data % 64 == 0
-    kernels = pairs.transpose(0, 2, 1, 3).reshape(-1, 2, 10)  # 9 taps a row and a zero
-    np.testing.assert_array_equal(kernels[:out, :, :9], numbers.reshape(out, 2, 9))
-    assert not kernels[:, :, 9].any()
-    assert not kernels[out:].any()
+    for dtype, taps in ((np.int16, 10), (np.int8, 12)):  # 9 taps a row, then zeros
+        words = integer.pack_weights(numbers, dtype)
+        assert words.ctypes.data % 64 == 0
+        kernels = words.transpose(0, 2, 1, 3).reshape(-1, 2, taps)
+        np.testing.assert_array_equal(kernels[:out, :, :9], numbers.reshape(out, 2, 9))
+        assert not kernels[:, :, 9:].any()
+        assert not kernels[out:].any()
 
 
 # Convolutions.

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.native.sketch import same
 
 from bitwright.data import load
 from bitwright.frontends.finn import import_finn
 from bitwright.frontends.topology import load_topology
 from bitwright.ir import Bits, Program, reference
 from bitwright.native import NativeProgram
-from tests.native.sketch import same
 
 SHARED = Path(os.environ.get("BITWRIGHT_SHARED", Path(__file__).parents[3] / "shared"))
 NETWORKS = {
@@ -31,7 +31,7 @@ def published(folder: str, topology: str) -> Program:
     return import_finn(path, load_topology(topology))
 
 
-def test_images(data: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def images_of(data: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     folder = SHARED / "datasets"
     if not folder.is_dir():
         pytest.skip(f"no {folder}: set $BITWRIGHT_SHARED")
@@ -39,15 +39,12 @@ def test_images(data: str, limit: int | None = None) -> tuple[np.ndarray, np.nda
     return found.images, found.labels
 
 
-test_images.__test__ = False
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 def test_right_answers(network: str) -> None:
     folder, topology, data, right = NETWORKS[network]
     program = published(folder, topology)
-    images, labels = test_images(data)
+    images, labels = images_of(data)
     assert len(images) == 10_000
     decided = NativeProgram(program).run(images)["class"]
     assert int((decided == labels).sum()) == right
@@ -58,7 +55,7 @@ def test_right_answers(network: str) -> None:
 def test_every_value_equals_the_reference(network: str, count: int) -> None:
     folder, topology, data, _ = NETWORKS[network]
     program = published(folder, topology)
-    images, _ = test_images(data, limit=count)
+    images, _ = images_of(data, limit=count)
     every = tuple(program.types)
     bits = [name for name, value in program.types.items() if isinstance(value, Bits)]
     stored = [*bits, *program.outputs]

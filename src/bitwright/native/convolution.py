@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from bitwright.ir.ops import Conv2d, Dense, Flatten, Threshold
 from bitwright.ir.program import Program
-from bitwright.ir.types import Bits, ValueType
+from bitwright.ir.types import Bits, Int, ValueType
 from bitwright.ir.verify import window_shape
 from bitwright.native import binary, elementwise, integer, simd, tiles
 from bitwright.native.geometry import NO_HALO, Halo, Layout, Windows, map_shape
@@ -53,6 +53,27 @@ class Dot:
             return "binary"
         largest = max(-self.value.lo, self.value.hi, abs(self.pad_value))
         return "narrow" if largest <= NARROW else "wide"
+
+    @property
+    def stored(self) -> Layout:
+        """The layout in which a narrow dot product reads its source."""
+        shape = map_shape(self.value)
+        if not self.fits_bytes:
+            return Layout("narrow", shape, self.padding, self.pad_value)
+        return Layout("bytes", shape, self.padding, self.pad_value - self.value.lo)
+
+    @property
+    def fits_bytes(self) -> bool:
+        """Whether activations fit unsigned bytes, weights of either sign bytes, on this machine."""
+        value = self.value
+        return (
+            simd.has_dot_products()
+            and isinstance(value, Int)
+            and -255 <= value.lo <= min(self.pad_value, 0)
+            and max(value.hi, self.pad_value) - value.lo <= 255
+            and int(self.numbers.min()) > -128
+            and self.weights[0].size * self.groups < 2**15
+        )
 
     @property
     def windows(self) -> Windows:
@@ -91,8 +112,9 @@ def make_kernel(
 ) -> Kernel:
     """Return the kernel of a dot product, and of the threshold behind it if there is one.
 
-    The kernel reads `source` (packed bits with a halo for ``binary``, int16 with a filled-in halo
-    for ``narrow``, integers for ``wide``) and writes packed bits, or int32 without a threshold.
+    The kernel reads `source` (packed bits with a halo for ``binary``, int16 or bytes with a
+    filled-in halo for ``narrow``, integers for ``wide``) and writes packed bits, or int32 without a
+    threshold.
     """
     if dot.method == "wide":
         return _wide(dot)
@@ -135,11 +157,19 @@ def _narrow(
     limits: npt.NDArray[np.int64] | None,
 ) -> Kernel:
     weights = _dense_groups(dot) * np.where(falling, -1, 1)[:, None, None, None]
-    kind = tiles.INTEGER_INTEGERS if limits is None else tiles.INTEGER_BITS
-    rows = np.zeros((1, len(weights)), np.int64) if limits is None else limits[None]
+    # Bytes count from the least value, lo: the sum of w x is that of w (x - lo) plus lo times w.
+    in_bytes = source.kind == "bytes"
+    missing = weights.sum(axis=(1, 2, 3)) * (dot.value.lo if in_bytes else 0)
+    if limits is None:
+        kind = tiles.QUAD_INTEGERS if in_bytes else tiles.PAIR_INTEGERS
+        rows = missing[None]
+    else:
+        kind = tiles.QUAD_BITS if in_bytes else tiles.PAIR_BITS
+        rows = (limits - missing)[None]
     bounds = _blocks(rows, integer.block_width(), np.int32, 2**31 - 1)
-    shape = (dot.windows.kernel[0], -(-dot.windows.kernel[1] * source.steps // 2))
-    return _tiled(kind, dot, source, target, integer.pack_weights(weights), bounds, shape)
+    packed = integer.pack_weights(weights, np.int8 if in_bytes else np.int16)
+    words = -(-dot.windows.kernel[1] * source.pixel_bytes // 4)
+    return _tiled(kind, dot, source, target, packed, bounds, (dot.windows.kernel[0], words))
 
 
 def _dense_groups(dot: Dot) -> npt.NDArray[np.int32]:

@@ -58,12 +58,22 @@ def unpack(x, out):
 
 @njit(cache=True, nogil=True)
 def copy(x, out):
-    """Copy integers into another integer type, or bits into another layout."""
+    """Copy integers or words of bits into another layout."""
     for n in range(out.shape[0]):
         for i in range(out.shape[1]):
             for j in range(out.shape[2]):
                 for c in range(out.shape[3]):
                     out[n, i, j, c] = x[n, i, j, c]
+
+
+@njit(cache=True, nogil=True)
+def subtract(x, least, out):
+    """Copy integers into another integer type, counted from `least`."""
+    for n in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            for j in range(out.shape[2]):
+                for c in range(out.shape[3]):
+                    out[n, i, j, c] = np.int64(x[n, i, j, c]) - least
 
 
 @njit(cache=True, nogil=True)

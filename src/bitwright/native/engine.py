@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bitwright.ir.program import Program, check_batch
+from bitwright.ir.program import Program, check_batch, check_names
 from bitwright.ir.types import Bits
 from bitwright.native import binary
 from bitwright.native.geometry import Layout
@@ -32,6 +32,10 @@ MAX_IMAGES = 32
 def _pool(workers: int) -> ThreadPoolExecutor:
     """Threads that stay: starting them anew would cost as much as a small batch."""
     return ThreadPoolExecutor(workers, thread_name_prefix="bitwright")
+
+
+# No thread survives a fork: a child that took its parent's pool would wait for ever.
+os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 class Workspace:
@@ -80,11 +84,16 @@ class NativeProgram:
         The program.
     keep
         The values to return; by default the program's outputs.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no value of a name in `keep`.
     """
 
     def __init__(self, program: Program, keep: Collection[str] | None = None) -> None:
         self.program = program
-        self.plan = plan(program, program.outputs if keep is None else keep)
+        self.plan = plan(program, check_names(program, program.outputs if keep is None else keep))
         slots = {step.output for step in self.plan.steps}
         image_bytes = sum(slot.layout.image_bytes for slot in slots)
         self.images = int(np.clip(WORKING_SET_BYTES // max(image_bytes, 1), 1, MAX_IMAGES))

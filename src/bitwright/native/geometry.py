@@ -17,7 +17,7 @@ import numpy.typing as npt
 from bitwright.ir.types import Bits, ValueType
 from bitwright.native import simd
 
-Kind = Literal["bits", "int", "narrow"]
+Kind = Literal["bits", "int", "narrow", "bytes"]
 Halo = tuple[int, int, int, int]
 NO_HALO: Halo = (0, 0, 0, 0)
 
@@ -26,8 +26,9 @@ NO_HALO: Halo = (0, 0, 0, 0)
 class Layout:
     """How one value lies in memory, for one image.
 
-    ``bits``: 64-bit words of channels, with a halo of zeros. ``narrow``: int16 with a halo of
-    `fill`. ``int``: int32 without a halo. Vectors are maps of one pixel.
+    ``bits``: 64-bit words of channels, with a halo of zeros. ``int``: int32 without a halo.
+    ``narrow``: int16, ``bytes``: uint8 that count from the value's least integer; both with a halo
+    of `fill`. Vectors are maps of one pixel.
     """
 
     kind: Kind
@@ -38,7 +39,9 @@ class Layout:
     @property
     def dtype(self) -> Any:
         """The element type of the array."""
-        return {"bits": np.uint64, "int": np.int32, "narrow": np.int16}[self.kind]
+        return {"bits": np.uint64, "int": np.int32, "narrow": np.int16, "bytes": np.uint8}[
+            self.kind
+        ]
 
     @property
     def steps(self) -> int:

@@ -1,16 +1,18 @@
-"""16-bit integers against small weights, the fan-in of a tile of a first (or last) layer.
+"""Small integers against small weights, the fan-in of a tile of a first (or last) layer.
 
 Requirements:
 
-- Activations are int16 with their halo filled in; weights are +-1 or int8, stored as int16.
-- Taps go in pairs: one 32-bit word holds two neighbouring taps, and one instruction
-  (``pmaddwd``) multiplies both and adds the products. A row with an odd number of taps is
-  filled up with a weight of zero, so a source may be read 2 bytes beyond its last row.
+- Activations are int16, or uint8 where the processor multiplies bytes (`simd.has_dot_products`),
+  with their halo filled in; weights are +-1 or int8.
+- One 32-bit word holds neighbouring taps of a row: two of 16 bits or four of 8. One or two
+  instructions multiply them with the weights and add the products. A row is filled up with weights
+  of zero, so a source may be read up to 3 bytes beyond its last row.
 - Sums are int32: `bitwright.ir.verify` keeps every partial sum below 2**31.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,11 +21,9 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from bitwright.native import binary, simd
-from bitwright.native.simd import I16, I32, I64, LANES
+from bitwright.native.simd import I32, I64, LANES, V16, V32
 
 WIDE = 2 * LANES
-V32 = ir.VectorType(I32, WIDE)
-V16 = ir.VectorType(I16, 2 * WIDE)
 MASK = ir.IntType(WIDE)
 
 
@@ -32,22 +32,43 @@ def block_width() -> int:
     return max(WIDE, binary.block_width())
 
 
-def pack_weights(weights: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
-    """Lay out integer kernels (out, kh, kw, in) as (block, kh * pairs in a row, width, 2)."""
+def pack_weights(weights: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Lay out integer kernels (out, kh, kw, in) as (block, kh * words in a row, width, taps).
+
+    `dtype` is int16 (two taps in a word) or int8 (four).
+    """
     out, kh = weights.shape[:2]
-    rows = weights.reshape(out, kh, -1).astype(np.int16)
-    rows = np.pad(rows, ((0, 0), (0, 0), (0, rows.shape[2] % 2)))
-    pairs = rows.reshape(out, -1, 2)
+    taps = 4 // np.dtype(dtype).itemsize
+    rows = weights.reshape(out, kh, -1).astype(dtype)
+    rows = np.pad(rows, ((0, 0), (0, 0), (0, -rows.shape[2] % taps)))
+    words = rows.reshape(out, -1, taps)
     width = block_width()
-    packed = simd.aligned((-(-out // width), pairs.shape[1], width, 2), np.int16)
+    packed = simd.aligned((-(-out // width), words.shape[1], width, taps), dtype)
     for block, kernels in enumerate(packed):
-        part = pairs[block * width : (block + 1) * width]
+        part = words[block * width : (block + 1) * width]
         kernels[:, : len(part)] = part.transpose(1, 0, 2)
     return packed
 
 
-def _multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
-    """Emit the sums of the products of neighbouring 16-bit lanes, as sixteen 32-bit lanes."""
+def _add_quads(
+    builder: ir.IRBuilder, total: ir.Value, taps: ir.Value, weights: ir.Value
+) -> ir.Value:
+    """Emit a sum plus the products of four unsigned with four signed bytes in each 32-bit lane."""
+    kind = ir.FunctionType(V32, [V32, V32, V32])
+    name = "llvm.x86.avx512.vpdpbusd.512"
+    intrinsic = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(intrinsic, [total, taps, weights])
+
+
+def _add_pairs(
+    builder: ir.IRBuilder, total: ir.Value, taps: ir.Value, weights: ir.Value
+) -> ir.Value:
+    """Emit a sum plus the products of two with two 16-bit integers in each 32-bit lane."""
+    a, b = (builder.bitcast(word, V16) for word in (taps, weights))
+    return builder.add(total, _multiply_pairs(builder, a, b))
+
+
+def _multiply_pairs(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
     if simd.level() == "avx512":
         return _call(builder, "llvm.x86.avx512.pmaddw.d.512", V32, a, b)
     if simd.level() == "avx2":
@@ -80,36 +101,47 @@ def _lanes(builder: ir.IRBuilder, vector: ir.Value, lanes: range) -> ir.Value:
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
 
-def fan_in(
-    builder: ir.IRBuilder,
-    windows: list[ir.Value],
-    weights: ir.Value,
-    rows: ir.Value,
-    steps: ir.Value,
-    pitch: ir.Value,
-) -> list[list[ir.Value]]:
-    """Emit the dot products, [window][vector]; a step is one pair of taps."""
-    vectors = block_width() // WIDE
-    nothing = ir.Constant(V32, None)
-    sums = [[simd.variable(builder, V32, nothing) for _ in range(vectors)] for _ in windows]
-    weight = simd.variable(builder, I64, weights)
-    with cgutils.for_range(builder, rows) as row:
-        start = builder.mul(row.index, pitch)
-        bases = [builder.add(window, start) for window in windows]
-        with cgutils.for_range(builder, steps) as step:
-            at = builder.load(weight, typ=I64)
-            kernels = [
-                simd.load(builder, simd.offset(builder, at, 64 * v), V16, 64)
-                for v in range(vectors)
-            ]
-            builder.store(simd.offset(builder, at, 64 * vectors), weight)
-            byte = builder.shl(step.index, ir.Constant(I64, 2))
-            for base, totals in zip(bases, sums, strict=True):
-                pair = simd.load(builder, builder.add(base, byte), I32, 2)
-                taps = builder.bitcast(simd.splat(builder, pair, V32), V16)
-                for kernel, total in zip(kernels, totals, strict=True):
-                    simd.accumulate(builder, total, _multiply_add(builder, taps, kernel))
-    return [[builder.load(total, typ=V32) for total in totals] for totals in sums]
+def _fan_in(
+    add: Callable[[ir.IRBuilder, ir.Value, ir.Value, ir.Value], ir.Value],
+) -> Callable[..., list[list[ir.Value]]]:
+    """Return what emits the dot products, [window][vector]; a step is one 32-bit word of taps."""
+
+    def emit(
+        builder: ir.IRBuilder,
+        windows: list[ir.Value],
+        weights: ir.Value,
+        rows: ir.Value,
+        steps: ir.Value,
+        pitch: ir.Value,
+    ) -> list[list[ir.Value]]:
+        vectors = block_width() // WIDE
+        nothing = ir.Constant(V32, None)
+        sums = [[simd.variable(builder, V32, nothing) for _ in range(vectors)] for _ in windows]
+        weight = simd.variable(builder, I64, weights)
+        with cgutils.for_range(builder, rows) as row:
+            start = builder.mul(row.index, pitch)
+            bases = [builder.add(window, start) for window in windows]
+            with cgutils.for_range(builder, steps) as step:
+                at = builder.load(weight, typ=I64)
+                kernels = [
+                    simd.load(builder, simd.offset(builder, at, 64 * v), V32, 64)
+                    for v in range(vectors)
+                ]
+                builder.store(simd.offset(builder, at, 64 * vectors), weight)
+                byte = builder.shl(step.index, ir.Constant(I64, 2))
+                for base, totals in zip(bases, sums, strict=True):
+                    word = simd.load(builder, builder.add(base, byte), I32)
+                    taps = simd.splat(builder, word, V32)
+                    for kernel, total in zip(kernels, totals, strict=True):
+                        old = builder.load(total, typ=V32)
+                        builder.store(add(builder, old, taps, kernel), total)
+        return [[builder.load(total, typ=V32) for total in totals] for totals in sums]
+
+    return emit
+
+
+fan_in_pairs = _fan_in(_add_pairs)
+fan_in_quads = _fan_in(_add_quads)
 
 
 def compare(builder: ir.IRBuilder, totals: list[ir.Value], bound: ir.Value, out: ir.Value) -> None:

@@ -194,19 +194,22 @@ class _Planner:
         return self._converted(slot, bits, elementwise.unpack)
 
     def _narrow(self, dot: Dot) -> Slot:
-        """The source of a narrow dot product as int16 with its halo."""
-        layout = Layout("narrow", map_shape(dot.value), dot.padding, dot.pad_value)
-        slot = Slot(dot.source, layout)
+        """The source of a narrow dot product as it is read, with its halo."""
+        slot = Slot(dot.source, dot.stored)
+        least = dot.value.lo if slot.layout.kind == "bytes" else 0
         table = self._direct_lookup(dot)
         if table is not None:
-            values = np.atleast_2d(self.program.tensor(table, "table")).astype(np.int16)
+            values = np.atleast_2d(self.program.tensor(table, "table")) - least
+            values = values.astype(slot.layout.dtype)
             lo = self.program.types[table.input].lo
             return self._converted(
                 slot, self._slot(table.input), lambda x, out: elementwise.lookup(x, lo, values, out)
             )
-        unpack = isinstance(dot.value, Bits)
-        kernel = elementwise.unpack if unpack else elementwise.copy
-        return self._converted(slot, self._slot(dot.source), kernel)
+        if isinstance(dot.value, Bits):
+            return self._converted(slot, self._slot(dot.source), elementwise.unpack)
+        return self._converted(
+            slot, self._slot(dot.source), lambda x, out: elementwise.subtract(x, least, out)
+        )
 
     def _converted(self, slot: Slot, source: Slot, kernel: Any) -> Slot:
         if (slot.value, slot.layout) not in self.made:

@@ -12,6 +12,7 @@ Requirements:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ LANES = 8
 I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 V64 = ir.VectorType(I64, LANES)
 V32 = ir.VectorType(I32, 2 * LANES)
+V16 = ir.VectorType(I16, 4 * LANES)
 ALIGNMENT = 64
 
 
@@ -37,22 +39,41 @@ def level() -> Level:
     LLVM is asked rather than the processor: it compiles an eight-lane popcount for Numba's target
     and the registers in the assembly tell.
     """
-    registry.cpu_target.target_context.codegen()
-    codegen = registry.cpu_target.target_context.codegen()
-    machine = codegen._tm
-    module = ir.Module()
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64]), "probe")
-    builder = ir.IRBuilder(function.append_basic_block())
-    address = function.args[0]
-    store(builder, popcount(builder, load(builder, address, V64)), address)
-    builder.ret_void()
-    parsed = llvm.parse_assembly(str(module))
-    parsed.triple = codegen._library_class and llvm.get_process_triple()
-    assembly = machine.emit_assembly(parsed)
+    assembly = _assembly(lambda builder, at: popcount(builder, load(builder, at, V64)))
     if "vpopcntq" in assembly and "zmm" in assembly:
         return "avx512"
     # AVX-512 without a popcount for vectors (Skylake to Cascade Lake) does as AVX2 does, in zmm.
     return "avx2" if "ymm" in assembly or "zmm" in assembly else "portable"
+
+
+@cache
+def has_dot_products() -> bool:
+    """Whether AVX-512 can multiply four bytes with four and add all, in one instruction (VNNI)."""
+    if level() != "avx512":
+        return False
+
+    def pairs(builder: ir.IRBuilder, at: ir.Value) -> ir.Value:
+        kind = ir.FunctionType(V32, [V16, V16])
+        name = "llvm.x86.avx512.pmaddw.d.512"
+        multiply = cgutils.get_or_insert_function(builder.module, kind, name)
+        x, y = load(builder, at, V16), load(builder, offset(builder, at, 64), V16)
+        total = load(builder, offset(builder, at, 128), V32)
+        return builder.add(total, builder.call(multiply, [x, y]))
+
+    # Naming the instruction's intrinsic would abort where it is missing; LLVM forms it by itself.
+    return "vpdpwssd" in _assembly(pairs)
+
+
+def _assembly(emit: Callable[[ir.IRBuilder, ir.Value], ir.Value]) -> str:
+    """Return what Numba's target makes of a function of one address, which it loads and stores."""
+    module = ir.Module()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64]), "probe")
+    builder = ir.IRBuilder(function.append_basic_block())
+    store(builder, emit(builder, function.args[0]), function.args[0])
+    builder.ret_void()
+    # Numba pins the name of its target machine no better than this; the contract is its version.
+    machine = registry.cpu_target.target_context.codegen()._tm
+    return str(machine.emit_assembly(llvm.parse_assembly(str(module))))
 
 
 def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike, slack: int = 0) -> npt.NDArray[Any]:

@@ -32,8 +32,8 @@ SLACK = 256
 CACHED_BYTES = 2**18
 """Maps that are read again for each block of kernels are kept to this size, in the L2 cache."""
 
-BINARY_BITS, BINARY_INTEGERS, INTEGER_BITS, INTEGER_INTEGERS = range(4)
-"""What a tile does: XNOR-popcount or 16-bit products, to packed bits or to int32."""
+BINARY_BITS, BINARY_INTEGERS, PAIR_BITS, PAIR_INTEGERS, QUAD_BITS, QUAD_INTEGERS = range(6)
+"""What a tile does: XNOR-popcount, 16-bit or 8-bit products; to packed bits or to int32."""
 
 Sums = list[list[ir.Value]]
 Finish = Callable[[ir.IRBuilder, list[ir.Value], ir.Value, ir.Value], None]
@@ -79,8 +79,12 @@ def _tile(pixels: int, fan_in: Callable[..., Sums], finish: Finish) -> Any:
 _PIXELS = binary.TILES[simd.level()][0]
 _binary_bits = _tile(_PIXELS, binary.fan_in, binary.compare)
 _binary_integers = _tile(_PIXELS, binary.fan_in, binary.combine)
-_integer_bits = _tile(_PIXELS, integer.fan_in, integer.compare)
-_integer_integers = _tile(_PIXELS, integer.fan_in, integer.combine)
+_pair_bits = _tile(_PIXELS, integer.fan_in_pairs, integer.compare)
+_pair_integers = _tile(_PIXELS, integer.fan_in_pairs, integer.combine)
+# Without the instruction no plan asks for quads, and naming it would abort the compiler.
+_quads = integer.fan_in_quads if simd.has_dot_products() else integer.fan_in_pairs
+_quad_bits = _tile(_PIXELS, _quads, integer.compare)
+_quad_integers = _tile(_PIXELS, _quads, integer.combine)
 
 
 @njit(cache=True, nogil=True)
@@ -90,10 +94,10 @@ def convolve(kind, source, target, weights, bounds, table, images, group, shape)
     Parameters
     ----------
     kind
-        `BINARY_BITS`, `BINARY_INTEGERS`, `INTEGER_BITS` or `INTEGER_INTEGERS`.
+        What the tiles do: one of the six constants above.
     source, target
-        Maps with the images in front, C-contiguous: packed bits uint64 or int16; packed bits
-        uint64 whose padding bits are zero, or int32.
+        Maps with the images in front, C-contiguous. A source is packed bits (uint64), int16 for
+        pairs or uint8 for quads; a target is packed bits whose padding bits are zero, or int32.
     weights
         Blocks from `binary.pack_weights` or `integer.pack_weights`, (blocks, ..., width, ...).
     bounds
@@ -115,7 +119,7 @@ def convolve(kind, source, target, weights, bounds, table, images, group, shape)
     weight_bytes = weights[0].size * weights.itemsize
     bound_bytes = bounds.shape[1] // blocks * bounds.itemsize
     width = bounds.shape[1] // blocks
-    to_bits = kind in (BINARY_BITS, INTEGER_BITS)
+    to_bits = kind in (BINARY_BITS, PAIR_BITS, QUAD_BITS)
     out_bytes = width // 8 if to_bits else width * 4
     stretch = max(group, CACHED_BYTES // (source_bytes + target_bytes) // group * group)
     for start in range(0, images, stretch):
@@ -134,7 +138,11 @@ def convolve(kind, source, target, weights, bounds, table, images, group, shape)
                         _binary_bits(p, o, k, left, s, t, b, w, rows, steps, pitch)
                     elif kind == BINARY_INTEGERS:
                         _binary_integers(p, o, k, left, s, t, b, w, rows, steps, pitch)
-                    elif kind == INTEGER_BITS:
-                        _integer_bits(p, o, k, left, s, t, b, w, rows, steps, pitch)
+                    elif kind == PAIR_BITS:
+                        _pair_bits(p, o, k, left, s, t, b, w, rows, steps, pitch)
+                    elif kind == PAIR_INTEGERS:
+                        _pair_integers(p, o, k, left, s, t, b, w, rows, steps, pitch)
+                    elif kind == QUAD_BITS:
+                        _quad_bits(p, o, k, left, s, t, b, w, rows, steps, pitch)
                     else:
-                        _integer_integers(p, o, k, left, s, t, b, w, rows, steps, pitch)
+                        _quad_integers(p, o, k, left, s, t, b, w, rows, steps, pitch)
