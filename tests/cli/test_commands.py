@@ -7,10 +7,11 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-
-from bitwright.cli.main import main
-from bitwright.ir import codec
 from tests.networks import classifier, labelled
+
+from bitwright import __version__, diff
+from bitwright.cli.main import main
+from bitwright.ir import codec, reference
 
 
 @pytest.fixture
@@ -102,9 +103,6 @@ def test_diff_says_identical(bitwright, model, data):
 
 
 def test_diff_names_the_first_difference(bitwright, model, data, monkeypatch):
-    from bitwright import diff
-    from bitwright.ir import reference
-
     def broken(program):
         def run(batch, keep):
             values = reference.run(program, batch, keep)
@@ -156,8 +154,6 @@ def test_zoo_lists_cards(bitwright):
 
 
 def test_version(bitwright):
-    from bitwright import __version__
-
     assert bitwright("--version")[1].strip() == f"bitwright {__version__}"
 
 
@@ -186,18 +182,14 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "reason"), BAD)
-def test_bad_input_is_one_line_and_exit_code_2(
-    bitwright, model, data, tmp_path, arguments, reason
-):
+def test_bad_input_is_one_line_and_exit_code_2(bitwright, model, data, tmp_path, arguments, reason):
     noise, whole = labelled(), model.read_bytes()
     np.savez(tmp_path / "nox.npz", images=noise.images, y=noise.labels)
     np.savez(tmp_path / "wide.npz", x=np.zeros((4, 9, 9, 1), np.uint8), y=np.zeros(4, int))
     np.savez(tmp_path / "labels.npz", x=noise.images, y=np.full(len(noise), 9))
     (tmp_path / "bad.toml").write_text("speed = 3\n")
     (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "flipped.safetensors").write_bytes(
-        whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]
-    )
+    (tmp_path / "flipped.safetensors").write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
     (tmp_path / "empty").mkdir()
     names = {
         "model": model,
@@ -242,7 +234,5 @@ def test_quick_commands_load_neither_torch_nor_numba(command, model):
         "except SystemExit: pass\n"
         "print([m for m in ('torch', 'numba', 'plotly') if m in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"

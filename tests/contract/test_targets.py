@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from tests.networks import classifier, labelled
 
 from bitwright import flow
 from bitwright.errors import ConfigError, UnknownNameError
 from bitwright.ir import reference
 from bitwright.records import Measurement
 from bitwright.targets import get_target, target_names
-from tests.networks import classifier, labelled
 
 ALL = target_names()
 

@@ -91,7 +91,8 @@ def test_random_networks(data):
     check(module, (side, side, channels), draw(st.integers(0, 2**16)))
 
 
-def small(*middle, end=(nn.Flatten(), BinaryLinear(4 * 36, 3))):
+def small(*middle, end=None):
+    end = (nn.Flatten(), BinaryLinear(4 * 36, 3)) if end is None else end
     return nn.Sequential(PixelLevels(), BinaryConv2d(1, 4, 3), *middle, *end).eval()
 
 

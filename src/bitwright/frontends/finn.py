@@ -88,22 +88,26 @@ class _Importer:
 
     def _classes(self) -> tuple[str, ...]:
         path = self.root / "classes.txt"
-        if not path.is_file():
-            if self.topology.classes:
-                return self.topology.classes
+        where, names = f"'{path}'", self.topology.classes
+        if path.is_file():
+            try:
+                lines = path.read_text(encoding="utf-8-sig").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise FrontendError(
+                    f"{where} cannot be read ({error})", "check the file"
+                ) from error
+            names = tuple(line.strip() for line in lines if line.strip())
+        elif not names:
             raise FrontendError(
-                f"'{path}' is missing",
+                f"{where} is missing",
                 "write one class name a line there, or set 'classes' in the topology",
             )
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise FrontendError(f"'{path}' cannot be read ({error})", "check the file") from error
-        names = tuple(line.strip() for line in lines if line.strip())
+        else:
+            where = "the topology"
         rows = self.topology.layer[-1].rows
         if not 1 <= len(names) <= rows:
             raise FrontendError(
-                f"'{path}' names {len(names)} classes for {rows} outputs", "give 1 to that many"
+                f"{where} names {len(names)} classes for {rows} outputs", "give 1 to that many"
             )
         return names
 
@@ -135,6 +139,10 @@ class _Importer:
             if thresholds is not None:
                 # Padding columns see input bits of 0: a weight bit of 0 makes an equal pair.
                 thresholds = thresholds - (~weights[:, inputs:]).sum(axis=1)
+            elif not weights[:, inputs:].all():
+                raise FrontendError(
+                    f"layer {index} adds padding to its scores, which no network should", _WAY_OUT
+                )
             weights = weights[:, :inputs]
             if self.is_map:
                 self._emit(o.Flatten(output=f"flat{index}", inputs=(self.value,)))

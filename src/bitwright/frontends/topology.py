@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bitwright.errors import ConfigError, FrontendError, UnknownNameError
+from bitwright.ir.verify import MAX_TENSOR_ELEMENTS
 
 Count = Annotated[int, Field(ge=1, le=2**20)]
 Side = Annotated[int, Field(ge=1, le=4096)]
@@ -39,6 +40,8 @@ class Layer(BaseModel):
             raise ValueError(f"pe = {self.pe} does not divide rows = {self.rows}")
         if self.columns % self.simd:
             raise ValueError(f"simd = {self.simd} does not divide columns = {self.columns}")
+        if self.pool > 1 and self.kernel is None:
+            raise ValueError("a fully connected layer has nothing to pool")
         return self
 
 
@@ -80,14 +83,16 @@ def load_topology(name: str | Path) -> Topology:
         return Topology.model_validate(tomllib.loads(text))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
+        where = " ".join(".".join(map(str, first["loc"])).split()) or "the file"
         raise ConfigError(
             f"topology '{name}' is not valid at {where} ({first['msg']})",
             "compare it with the built-in ones in docs/importing.md",
         ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        # Undecodable text, no TOML, numbers of thousands of digits, lists in lists without end.
+        reason = " ".join(str(error).split())
         raise ConfigError(
-            f"topology '{name}' cannot be read ({error})", "check the file"
+            f"topology '{name}' cannot be read ({reason})", "check the file"
         ) from error
 
 
@@ -101,6 +106,12 @@ def check_shapes(topology: Topology, where: str) -> None:
     """
     shape, is_map = topology.input, True
     for i, layer in enumerate(topology.layer):
+        if layer.rows * layer.columns > MAX_TENSOR_ELEMENTS:
+            raise FrontendError(
+                f"layer {i} of {where} has {layer.rows} x {layer.columns} weights, "
+                f"more than {MAX_TENSOR_ELEMENTS}",
+                "correct the topology",
+            )
         if layer.kernel is None:
             is_map = False
             have = shape[0] * shape[1] * shape[2]

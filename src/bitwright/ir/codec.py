@@ -30,14 +30,22 @@ from bitwright.ir.program import FORMAT_VERSION, Program, content_digest, struct
 from bitwright.ir.types import Bits, Int, ValueType
 from bitwright.ir.verify import MAX_OPS, MAX_TENSOR_ELEMENTS, Tensor
 
-MAX_HEADER_BYTES = 32 * 2**20
+MAX_HEADER_BYTES = 8 * 2**20
+"""Enough for a program of `MAX_OPS` ops; JSON of that size takes some 200 MB when it is parsed."""
 _HEADER_KEY = "bitwright"
 _CHECKSUM_KEY = "sha256"
+_STORED_TYPES = ("U8", "I8", "I32", "I64")
 _DAMAGED = "the file is damaged or is no Bitwright program; write or download it again"
 
 
 def encode(program: Program) -> bytes:
-    """Return a program as the bytes of a ``.safetensors`` file; equal programs, equal bytes."""
+    """Return a program as the bytes of a ``.safetensors`` file; equal programs, equal bytes.
+
+    Raises
+    ------
+    ProgramError
+        If names, classes and metadata are too long for a file.
+    """
     stored = {name: _pack(tensor) for name, tensor in program.tensors.items()}
     header = structure(program) | {
         "name": program.name,
@@ -53,7 +61,20 @@ def encode(program: Program) -> bytes:
         _HEADER_KEY: json.dumps(header, sort_keys=True),
         _CHECKSUM_KEY: content_digest(header, stored),
     }
-    return save_tensors(dict(sorted(stored.items())), metadata=metadata)
+    return _in_order(save_tensors(dict(sorted(stored.items())), metadata=metadata))
+
+
+def _in_order(data: bytes) -> bytes:
+    """Sort the keys of a file's header, which the library writes in a random order."""
+    size = int.from_bytes(data[:8], "little")
+    text = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True, separators=(",", ":"))
+    header = text.encode() + b" " * (-len(text) % 8)
+    if len(header) > MAX_HEADER_BYTES:
+        raise ProgramError(
+            f"the program needs a header of {len(header)} bytes, more than {MAX_HEADER_BYTES}",
+            "shorten its metadata or its names",
+        )
+    return len(header).to_bytes(8, "little") + header + data[8 + size :]
 
 
 def save(program: Program, path: str | os.PathLike[str]) -> None:
@@ -75,11 +96,12 @@ def load(path: str | os.PathLike[str]) -> Program:
     ProgramError
         If the file cannot be read, is damaged, is no program, or was written by a newer Bitwright.
     """
-    source = Path(path)
+    source, claimed = Path(path), 0
     try:
         size = source.stat().st_size
-        with source.open("rb") as file:
-            claimed = int.from_bytes(file.read(8), "little")
+        if size >= 8:  # a pipe, which could keep us waiting, has none
+            with source.open("rb") as file:
+                claimed = int.from_bytes(file.read(8), "little")
     except OSError as error:
         raise ProgramError(
             f"cannot read '{source}' ({error.strerror})", "check the path"
@@ -91,7 +113,7 @@ def load(path: str | os.PathLike[str]) -> Program:
             metadata = file.metadata() or {}
             header = _header(metadata.get(_HEADER_KEY, ""))
             # `safe_open` has checked that the tensors lie within the file and do not overlap.
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            stored = {name: _tensor(file, name) for name in file.keys()}  # noqa: SIM118
         _check_sum(header, stored, metadata.get(_CHECKSUM_KEY))
         return _program(header, stored)
     except ProgramError as error:
@@ -99,6 +121,15 @@ def load(path: str | os.PathLike[str]) -> Program:
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise ProgramError(f"'{source}' cannot be loaded: {reason}", _DAMAGED) from error
+
+
+def _tensor(file: Any, name: str) -> Tensor:
+    claimed = file.get_slice(name)
+    kind, shape = claimed.get_dtype(), claimed.get_shape()
+    if kind not in _STORED_TYPES or math.prod(shape) > MAX_TENSOR_ELEMENTS:
+        raise ProgramError(f"the tensor '{name:.40}' is of the type {kind} {shape}", _DAMAGED)
+    tensor: Tensor = file.get_tensor(name)
+    return tensor
 
 
 def _pack(tensor: Tensor) -> Tensor:
@@ -155,7 +186,7 @@ def _unpack(name: str, packed: Tensor, shape: Any) -> Tensor:
         raise ProgramError(f"the bits of '{name}' do not fit the shape {dimensions}", _DAMAGED)
     if count % 8 and packed[-1] & (0xFF >> count % 8):
         raise ProgramError(f"the bits of '{name}' do not end where they should", _DAMAGED)
-    return np.unpackbits(packed, count=count).astype(np.bool_).reshape(dimensions)
+    return np.unpackbits(packed, count=count).view(np.bool_).reshape(dimensions)
 
 
 def _value_type(entry: Mapping[str, Any]) -> ValueType:
@@ -179,9 +210,9 @@ def _op(entry: Any) -> Op:
 
 
 def _field(name: str, value: Any) -> Any:
-    if name == "inputs":
-        return tuple(_text(item) for item in value)
     if isinstance(value, list):
+        if name == "inputs":
+            return tuple(_text(item) for item in value)
         expected = 4 if name == "padding" else 2
         if len(value) != expected:
             raise ProgramError(f"a {name} has {len(value)} numbers", _DAMAGED)

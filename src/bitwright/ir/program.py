@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bitwright.errors import DataError, ProgramError
+from bitwright.errors import DataError, ProgramError, UnknownNameError
 from bitwright.ir.ops import ArgMax, Op
 from bitwright.ir.types import Bits, Int, ValueType
 from bitwright.ir.verify import Tensor, Tensors, infer_types
@@ -58,6 +58,8 @@ class Program:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("ops", "outputs", "classes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         used = {getattr(op, constant) for op in self.ops for constant in op.constants}
         frozen = {}
         for name, tensor in self.tensors.items():
@@ -68,7 +70,16 @@ class Program:
         object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
         types = infer_types(self.input_name, self.input_type, self.ops, self.tensors, self.outputs)
         object.__setattr__(self, "_types", MappingProxyType(types))
+        self._check_texts()
         self._check_classes()
+
+    def _check_texts(self) -> None:
+        for text in (self.name, *self.classes, *self.metadata, *self.metadata.values()):
+            if not isinstance(text, str):
+                raise ProgramError(
+                    f"the program's name, classes or metadata hold {text!r:.40}, which is no text",
+                    "give a str",
+                )
 
     def _check_classes(self) -> None:
         logits = self.logits
@@ -154,6 +165,20 @@ def content_digest(header: Mapping[str, Any], tensors: Tensors) -> str:
     return sha.hexdigest()
 
 
+def check_names(program: Program, names: Collection[str]) -> tuple[str, ...]:
+    """Return names of a program's values, once each.
+
+    Raises
+    ------
+    UnknownNameError
+        If the program has no value of that name.
+    """
+    for name in names:
+        if name not in program.types:
+            raise UnknownNameError(f"value of '{program.name}'", name, program.types)
+    return tuple(dict.fromkeys(names))
+
+
 def check_batch(program: Program, batch: Any) -> Tensor:
     """Return a batch as an array that fits the program's input.
 
@@ -169,7 +194,10 @@ def check_batch(program: Program, batch: Any) -> Tensor:
     DataError
         If the shape, the type or a value does not fit.
     """
-    array = np.asarray(batch)
+    try:
+        array = np.asarray(batch)
+    except ValueError as error:
+        raise DataError("the images are not all of one shape", "give one array") from error
     value = program.input_type
     if array.shape[1:] != value.shape or array.ndim != len(value.shape) + 1:
         raise DataError(

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bitwright.ir import ops as o
-from bitwright.ir.program import Program, check_batch
+from bitwright.ir.program import Program, check_batch, check_names
 from bitwright.ir.types import Bits
 from bitwright.ir.verify import Tensor, divide, window_shape
 
@@ -49,9 +49,11 @@ def run(program: Program, batch: Any, keep: Collection[str] | None = None) -> Va
     ------
     DataError
         If the batch does not fit the program's input.
+    UnknownNameError
+        If there is no value of a name in `keep`.
     """
     array = check_batch(program, batch)
-    names = tuple(program.outputs if keep is None else keep)
+    names = check_names(program, program.outputs if keep is None else keep)
     kept = {name: _empty(program, name, len(array)) for name in names}
     for start in range(0, len(array), CHUNK):
         stop = min(start + CHUNK, len(array))

@@ -24,9 +24,14 @@ MAX_VALUE_ELEMENTS = 2**24
 MAX_TOTAL_ELEMENTS = 2**27
 """The sum of all values of one image."""
 MAX_TENSOR_ELEMENTS = 2**28
+"""The largest constant, and the sum over all ops of the constants that they use.
+
+Verifying reads a constant once for each op that uses it: the sum bounds the time that it takes.
+"""
 MAX_KERNEL = 256
-MAX_SHIFT = 62
+MAX_SHIFT = 61
 MAX_LOOKUP = 2**16
+MAX_CHANNEL_PADDING = 2**20
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,99}")
 _DTYPES = {
@@ -75,14 +80,18 @@ def infer_types(
         _check(tensor.size <= MAX_TENSOR_ELEMENTS, name, f"has {tensor.size} elements")
     _check(len(ops) <= MAX_OPS, "the program", f"has {len(ops)} ops, more than {MAX_OPS}")
     types: dict[str, ValueType] = {input_name: input_type}
-    total = input_type.size
+    total, read = input_type.size, 0
     for op in ops:
         _check_name(op.output, f"the output of a {op.kind}")
         _check(op.output not in types, op.output, "is defined twice")
-        _check(len(op.inputs) == op.arity, op.output, f"needs {op.arity} input(s)")
+        legal = isinstance(op.inputs, tuple) and len(op.inputs) == op.arity
+        _check(legal, op.output, f"needs a tuple of {op.arity} input(s)")
         for name in op.inputs:
             _check(name in types, op.output, f"reads '{name}', which no earlier op defines")
-        types[op.output] = _infer(op, [types[name] for name in op.inputs], _constants(op, tensors))
+        constants = _constants(op, tensors)
+        read += sum(tensor.size for tensor in constants.values())
+        _check(read <= MAX_TENSOR_ELEMENTS, op.output, "makes the constants of all ops too large")
+        types[op.output] = _infer(op, [types[name] for name in op.inputs], constants)
         _check_value(op.output, types[op.output])
         total += types[op.output].size
         _check(total <= MAX_TOTAL_ELEMENTS, op.output, "makes the values of one image too large")
@@ -118,12 +127,17 @@ def _check_name(name: Any, what: str) -> None:
 
 
 def _check_value(name: str, value: ValueType) -> None:
+    _check(isinstance(value, Bits | Int), name, f"has the unknown type {value!r:.40}")
     shape = value.shape
+    _check(isinstance(shape, tuple), name, f"needs a tuple as its shape, not {shape!r:.40}")
     _check(len(shape) in (0, 1, 3), name, f"has {len(shape)} axes; 0, 1 or 3 are allowed")
     _check(all(type(n) is int and n >= 1 for n in shape), name, f"has the empty shape {shape}")
     _check(value.size <= MAX_VALUE_ELEMENTS, name, f"of shape {shape} is too large")
     if isinstance(value, Int):
-        legal = -MAX_INT <= value.lo <= value.hi <= MAX_INT
+        whole = type(value.lo) is int and type(value.hi) is int
+        _check(whole, name, f"has bounds {value.lo!r}..{value.hi!r} that are no integers")
+        _check(value.lo <= value.hi, name, f"has the bounds {value.lo}..{value.hi} of no value")
+        legal = value.lo >= -MAX_INT and value.hi <= MAX_INT
         _check(legal, name, f"may reach {value.lo}..{value.hi}, beyond 32 bits")
 
 
@@ -161,16 +175,18 @@ def _check_channels(op: o.Op, value: ValueType, tensor: Tensor, what: str) -> No
 
 
 def _check_pair(op: o.Op, what: str, pair: Any, least: int, most: int) -> None:
-    legal = len(pair) == 2 and all(type(n) is int and least <= n <= most for n in pair)
+    legal = isinstance(pair, tuple) and len(pair) == 2
+    legal = legal and all(type(n) is int and least <= n <= most for n in pair)
     _check(legal, op.output, f"has {what} {pair}; both must be in {least}..{most}")
 
 
 def _check_windows(op: Any, shape: tuple[int, ...], kernel: tuple[int, int]) -> tuple[int, int]:
     _check_pair(op, "a kernel of", kernel, 1, MAX_KERNEL)
     _check_pair(op, "a stride of", op.stride, 1, MAX_KERNEL)
-    top, bottom, left, right = op.padding
-    fits = all(type(n) is int and 0 <= n < kernel[0] for n in (top, bottom))
-    fits = fits and all(type(n) is int and 0 <= n < kernel[1] for n in (left, right))
+    four = isinstance(op.padding, tuple) and len(op.padding) == 4
+    _check(four, op.output, f"needs padding (top, bottom, left, right), not {op.padding!r:.40}")
+    fits = all(type(n) is int and 0 <= n < kernel[0] for n in op.padding[:2])
+    fits = fits and all(type(n) is int and 0 <= n < kernel[1] for n in op.padding[2:])
     _check(fits, op.output, f"has padding {op.padding}, not smaller than its kernel {kernel}")
     rows, columns = window_shape(shape, kernel, op.stride, op.padding)
     _check(rows >= 1 and columns >= 1, op.output, f"has no window that fits into {shape}")
@@ -180,12 +196,17 @@ def _check_windows(op: Any, shape: tuple[int, ...], kernel: tuple[int, int]) -> 
 def _dot_bounds(op: o.Op, value: ValueType, weights: Tensor, pad_value: int | None) -> Int:
     """Bounds of a dot product; `pad_value` is None where no tap is ever padded."""
     rows = weights.reshape(len(weights), -1)
-    w = np.where(rows, 1, -1) if rows.dtype == np.bool_ else rows.astype(np.int64)
+    # Sums of the positive and of the negative weights of each row, without an array of products.
+    if rows.dtype == np.bool_:
+        plus = np.count_nonzero(rows, axis=1).astype(np.int64)
+        minus = plus - rows.shape[1]
+    else:
+        plus = np.maximum(rows, 0).sum(axis=1, dtype=np.int64)
+        minus = np.minimum(rows, 0).sum(axis=1, dtype=np.int64)
     taps = [value.lo, value.hi] + ([] if pad_value is None else [pad_value])
-    largest = int(np.abs(w).sum(axis=1).max()) * max(map(abs, taps))
+    largest = int((plus - minus).max()) * max(map(abs, taps))
     _check(largest <= MAX_INT, op.output, "has partial sums beyond 32 bits")
-    products = np.stack([w * tap for tap in taps])
-    lo, hi = products.min(axis=0).sum(axis=1), products.max(axis=0).sum(axis=1)
+    lo, hi = plus * min(taps) + minus * max(taps), plus * max(taps) + minus * min(taps)
     return Int((), int(lo.min()), int(hi.max()))
 
 
@@ -210,14 +231,18 @@ def _linear_bounds(
     _check(op.rounding in get_args(o.Rounding), op.output, f"rounds by '{op.rounding}'")
     legal = type(op.shift) is int and 0 <= op.shift <= MAX_SHIFT
     _check(legal, op.output, f"shifts by {op.shift}; 0..{MAX_SHIFT} are allowed")
-    exact = ends.astype(object) * multiplier.astype(object)[..., None]
-    exact = exact + addend.astype(object)[..., None]
-    exact = exact[used]
+    # |x| < 2**31 and |multiplier| <= 2**31, so that a product fits int64; with the addend it may
+    # not, which float64 tells well enough before the exact sum is made.
+    products = ends[used].astype(np.int64) * multiplier[used].astype(np.int64)[:, None]
+    addends = addend[used][:, None]
+    rough = products.astype(np.float64) + addends
+    _check(bool(np.all(np.abs(rough) < 1.5 * 2**62)), op.output, "has products beyond 62 bits")
+    exact = products + addends
     margin = 2**62 - (1 << op.shift)
-    fits = all(-margin < v < margin for v in exact.flat)
+    fits = -margin < int(exact.min()) and int(exact.max()) < margin
     _check(fits, op.output, "has products beyond 62 bits")
-    results = [divide(v, op.shift, op.rounding) for v in exact.flat]
-    return min(results), max(results)
+    results = divide(exact, op.shift, op.rounding)
+    return int(results.min()), int(results.max())
 
 
 @singledispatch
@@ -239,7 +264,8 @@ def _conv2d(op: o.Conv2d, inputs: list[ValueType], constants: dict[str, Tensor])
         f"has kernels over {fan_in} x {op.groups} channels for an input of {value.shape[2]}",
     )
     rows, columns = _check_windows(op, value.shape, (kh, kw))
-    _check(type(op.pad_value) is int, op.output, "needs an integer pad value")
+    legal = type(op.pad_value) is int and abs(op.pad_value) <= MAX_INT
+    _check(legal, op.output, "needs an integer pad value of 32 bits")
     if isinstance(value, Bits):
         legal = op.pad_value in (-1, 0, 1)
         _check(legal, op.output, f"pads bits with {op.pad_value}; -1, 0 and 1 are allowed")
@@ -355,7 +381,7 @@ def _pad_channels(
     value = _check_int(op, inputs[0])
     _check_rank(op, value, 3)
     for count in (op.before, op.after):
-        legal = type(count) is int and 0 <= count <= 2**20
+        legal = type(count) is int and 0 <= count <= MAX_CHANNEL_PADDING
         _check(legal, op.output, f"pads by {count} channels")
     channels = value.shape[2] + op.before + op.after
     return Int((*value.shape[:2], channels), min(value.lo, 0), max(value.hi, 0))
