@@ -42,8 +42,9 @@ def _spin(typingctx, rounds, seed):
         ]
         with cgutils.for_range(builder, rounds):
             for total, constant in zip(sums, constants, strict=True):
-                value = builder.xor(builder.load(total, typ=V64), constant)
-                simd.accumulate(builder, total, simd.popcount(builder, value))
+                old = builder.load(total, typ=V64)
+                count = simd.popcount(builder, builder.xor(old, constant))
+                builder.store(builder.add(old, count), total)
         result = builder.load(sums[0], typ=V64)
         for total in sums[1:]:
             result = builder.xor(result, builder.load(total, typ=V64))

@@ -35,6 +35,16 @@ MAX_HEADER_BYTES = 8 * 2**20
 _HEADER_KEY = "bitwright"
 _CHECKSUM_KEY = "sha256"
 _STORED_TYPES = ("U8", "I8", "I32", "I64")
+_FOREIGN = (
+    SafetensorError,
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    RecursionError,
+    MemoryError,
+)
+"""What the libraries raise for bytes that are no program."""
 _DAMAGED = "the file is damaged or is no Bitwright program; write or download it again"
 
 
@@ -118,7 +128,7 @@ def load(path: str | os.PathLike[str]) -> Program:
         return _program(header, stored)
     except ProgramError as error:
         raise ProgramError(f"'{source}' cannot be loaded: {error.cause}", error.way_out) from error
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except _FOREIGN as error:
         reason = " ".join(str(error).split())[:120]
         raise ProgramError(f"'{source}' cannot be loaded: {reason}", _DAMAGED) from error
 

@@ -118,7 +118,7 @@ def window_shape(
 
 def _check(holds: bool, where: str, reason: str) -> None:
     if not holds:
-        raise ProgramError(f"'{where}' {reason}", "correct the program that is being built")
+        raise ProgramError(f"'{where}' {reason:.200}", "correct the program that is being built")
 
 
 def _check_name(name: Any, what: str) -> None:

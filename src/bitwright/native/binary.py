@@ -17,10 +17,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba.core import cgutils
 
 from bitwright.native import simd
-from bitwright.native.simd import I8, I32, I64, LANES, V64
+from bitwright.native.simd import I8, I32, LANES, V64
 
 TILES: dict[simd.Level, tuple[int, int]] = {"avx512": (4, 4), "avx2": (2, 2), "portable": (2, 1)}
 """(windows, vectors of 8 kernels) of a tile: what fits the registers of each level."""
@@ -59,37 +58,9 @@ def pack_weights(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
     return packed
 
 
-def fan_in(
-    builder: ir.IRBuilder,
-    windows: list[ir.Value],
-    weights: ir.Value,
-    rows: ir.Value,
-    steps: ir.Value,
-    pitch: ir.Value,
-) -> list[list[ir.Value]]:
-    """Emit the mismatch counts, [window][vector]; a step is one 64-bit word."""
-    vectors = TILES[simd.level()][1]
-    nothing = ir.Constant(V64, None)
-    sums = [[simd.variable(builder, V64, nothing) for _ in range(vectors)] for _ in windows]
-    weight = simd.variable(builder, I64, weights)
-    with cgutils.for_range(builder, rows) as row:
-        start = builder.mul(row.index, pitch)
-        bases = [builder.add(window, start) for window in windows]
-        with cgutils.for_range(builder, steps) as step:
-            at = builder.load(weight, typ=I64)
-            kernels = [
-                simd.load(builder, simd.offset(builder, at, 64 * v), V64, 64)
-                for v in range(vectors)
-            ]
-            builder.store(simd.offset(builder, at, 64 * vectors), weight)
-            byte = builder.shl(step.index, ir.Constant(I64, 3))
-            for base, totals in zip(bases, sums, strict=True):
-                word = simd.load(builder, builder.add(base, byte), I64, 8)
-                activation = simd.splat(builder, word, V64)
-                for kernel, total in zip(kernels, totals, strict=True):
-                    mismatch = builder.xor(kernel, activation)
-                    simd.accumulate(builder, total, simd.popcount(builder, mismatch))
-    return [[builder.load(total, typ=V64) for total in totals] for totals in sums]
+def add(builder: ir.IRBuilder, total: ir.Value, word: ir.Value, kernels: ir.Value) -> ir.Value:
+    """Emit a count of mismatches plus those of one word with the same word of eight kernels."""
+    return builder.add(total, simd.popcount(builder, builder.xor(kernels, word)))
 
 
 def compare(builder: ir.IRBuilder, totals: list[ir.Value], bound: ir.Value, out: ir.Value) -> None:

@@ -12,7 +12,6 @@ Requirements:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from bitwright.native import binary, simd
-from bitwright.native.simd import I32, I64, LANES, V16, V32
+from bitwright.native.simd import I32, LANES, V16, V32
 
 WIDE = 2 * LANES
 MASK = ir.IntType(WIDE)
@@ -50,7 +49,7 @@ def pack_weights(weights: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray
     return packed
 
 
-def _add_quads(
+def add_quads(
     builder: ir.IRBuilder, total: ir.Value, taps: ir.Value, weights: ir.Value
 ) -> ir.Value:
     """Emit a sum plus the products of four unsigned with four signed bytes in each 32-bit lane."""
@@ -60,7 +59,7 @@ def _add_quads(
     return builder.call(intrinsic, [total, taps, weights])
 
 
-def _add_pairs(
+def add_pairs(
     builder: ir.IRBuilder, total: ir.Value, taps: ir.Value, weights: ir.Value
 ) -> ir.Value:
     """Emit a sum plus the products of two with two 16-bit integers in each 32-bit lane."""
@@ -99,49 +98,6 @@ def _call(builder: ir.IRBuilder, name: str, result: ir.Type, a: ir.Value, b: ir.
 def _lanes(builder: ir.IRBuilder, vector: ir.Value, lanes: range) -> ir.Value:
     mask = ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
-
-
-def _fan_in(
-    add: Callable[[ir.IRBuilder, ir.Value, ir.Value, ir.Value], ir.Value],
-) -> Callable[..., list[list[ir.Value]]]:
-    """Return what emits the dot products, [window][vector]; a step is one 32-bit word of taps."""
-
-    def emit(
-        builder: ir.IRBuilder,
-        windows: list[ir.Value],
-        weights: ir.Value,
-        rows: ir.Value,
-        steps: ir.Value,
-        pitch: ir.Value,
-    ) -> list[list[ir.Value]]:
-        vectors = block_width() // WIDE
-        nothing = ir.Constant(V32, None)
-        sums = [[simd.variable(builder, V32, nothing) for _ in range(vectors)] for _ in windows]
-        weight = simd.variable(builder, I64, weights)
-        with cgutils.for_range(builder, rows) as row:
-            start = builder.mul(row.index, pitch)
-            bases = [builder.add(window, start) for window in windows]
-            with cgutils.for_range(builder, steps) as step:
-                at = builder.load(weight, typ=I64)
-                kernels = [
-                    simd.load(builder, simd.offset(builder, at, 64 * v), V32, 64)
-                    for v in range(vectors)
-                ]
-                builder.store(simd.offset(builder, at, 64 * vectors), weight)
-                byte = builder.shl(step.index, ir.Constant(I64, 2))
-                for base, totals in zip(bases, sums, strict=True):
-                    word = simd.load(builder, builder.add(base, byte), I32)
-                    taps = simd.splat(builder, word, V32)
-                    for kernel, total in zip(kernels, totals, strict=True):
-                        old = builder.load(total, typ=V32)
-                        builder.store(add(builder, old, taps, kernel), total)
-        return [[builder.load(total, typ=V32) for total in totals] for totals in sums]
-
-    return emit
-
-
-fan_in_pairs = _fan_in(_add_pairs)
-fan_in_quads = _fan_in(_add_quads)
 
 
 def compare(builder: ir.IRBuilder, totals: list[ir.Value], bound: ir.Value, out: ir.Value) -> None:

@@ -127,8 +127,3 @@ def variable(builder: ir.IRBuilder, kind: ir.Type, initial: ir.Value) -> ir.Valu
     slot = cgutils.alloca_once(builder, kind)
     builder.store(initial, slot)
     return slot
-
-
-def accumulate(builder: ir.IRBuilder, slot: ir.Value, value: ir.Value) -> None:
-    """Add a value to a variable."""
-    builder.store(builder.add(builder.load(slot, typ=value.type), value), slot)

@@ -19,10 +19,12 @@ compares with a bound and writes the mask as packed bits, or combines with a bas
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from bitwright.native import binary, integer, simd
@@ -35,11 +37,55 @@ CACHED_BYTES = 2**18
 BINARY_BITS, BINARY_INTEGERS, PAIR_BITS, PAIR_INTEGERS, QUAD_BITS, QUAD_INTEGERS = range(6)
 """What a tile does: XNOR-popcount, 16-bit or 8-bit products; to packed bits or to int32."""
 
-Sums = list[list[ir.Value]]
+Emit = Callable[[ir.IRBuilder, ir.Value, ir.Value, ir.Value], ir.Value]
 Finish = Callable[[ir.IRBuilder, list[ir.Value], ir.Value, ir.Value], None]
 
 
-def _tile(pixels: int, fan_in: Callable[..., Sums], finish: Finish) -> Any:
+@dataclass(frozen=True)
+class Arithmetic:
+    """What a tile does with one word of a window and the same word of a block of kernels.
+
+    `word` is the scalar type that is loaded from a window, `total` the vector type of sums and of
+    the kernels' words; a block has `vectors` of them. `add` emits the sum that goes on.
+    """
+
+    word: ir.Type
+    total: ir.VectorType
+    vectors: int
+    add: Emit
+
+
+def _sums(
+    arithmetic: Arithmetic, builder: ir.IRBuilder, windows: list[ir.Value], shape: list[ir.Value]
+) -> list[list[ir.Value]]:
+    """Emit the loops over the fan-in; return the sums, [window][vector]."""
+    weights, rows, steps, pitch = shape
+    total, vectors = arithmetic.total, arithmetic.vectors
+    nothing = ir.Constant(total, None)
+    sums = [[simd.variable(builder, total, nothing) for _ in range(vectors)] for _ in windows]
+    weight = simd.variable(builder, I64, weights)
+    size = ir.Constant(I64, arithmetic.word.width // 8)
+    with cgutils.for_range(builder, rows) as row:
+        start = builder.mul(row.index, pitch)
+        bases = [builder.add(window, start) for window in windows]
+        with cgutils.for_range(builder, steps) as step:
+            at = builder.load(weight, typ=I64)
+            kernels = [
+                simd.load(builder, simd.offset(builder, at, 64 * v), total, 64)
+                for v in range(vectors)
+            ]
+            builder.store(simd.offset(builder, at, 64 * vectors), weight)
+            byte = builder.mul(step.index, size)
+            for base, totals in zip(bases, sums, strict=True):
+                word = simd.load(builder, builder.add(base, byte), arithmetic.word)
+                everywhere = simd.splat(builder, word, total)
+                for kernel, slot in zip(kernels, totals, strict=True):
+                    old = builder.load(slot, typ=total)
+                    builder.store(arithmetic.add(builder, old, everywhere, kernel), slot)
+    return [[builder.load(slot, typ=total) for slot in totals] for totals in sums]
+
+
+def _tile(arithmetic: Arithmetic, finish: Finish) -> Any:
     """Return an intrinsic that does one tile; all its arguments are int64.
 
     `places`, `outs` and `kinds` are the addresses of the tile's entries in the tables of windows,
@@ -53,7 +99,7 @@ def _tile(pixels: int, fan_in: Callable[..., Sums], finish: Finish) -> Any:
             places, outs, kinds, left, source, target, bounds, *shape = args
             last = builder.sub(left, ir.Constant(I64, 1))
             entries = []
-            for p in range(pixels):
+            for p in range(_PIXELS):
                 index = ir.Constant(I64, p)
                 nearest = builder.select(builder.icmp_signed("<", index, last), index, last)
                 entries.append(builder.shl(nearest, ir.Constant(I64, 3)))
@@ -62,7 +108,7 @@ def _tile(pixels: int, fan_in: Callable[..., Sums], finish: Finish) -> Any:
                 offsets = [simd.load(builder, builder.add(table, e), I64, 8) for e in entries]
                 return [builder.add(base, offset) for offset in offsets]
 
-            sums = fan_in(builder, addresses(source, places), *shape)
+            sums = _sums(arithmetic, builder, addresses(source, places), shape)
             where = zip(sums, addresses(bounds, kinds), addresses(target, outs), strict=True)
             for totals, bound, out in where:
                 finish(builder, totals, bound, out)
@@ -76,15 +122,19 @@ def _tile(pixels: int, fan_in: Callable[..., Sums], finish: Finish) -> Any:
     return intrinsic(tile)
 
 
-_PIXELS = binary.TILES[simd.level()][0]
-_binary_bits = _tile(_PIXELS, binary.fan_in, binary.compare)
-_binary_integers = _tile(_PIXELS, binary.fan_in, binary.combine)
-_pair_bits = _tile(_PIXELS, integer.fan_in_pairs, integer.compare)
-_pair_integers = _tile(_PIXELS, integer.fan_in_pairs, integer.combine)
+_PIXELS, _VECTORS = binary.TILES[simd.level()]
+_WIDE_VECTORS = integer.block_width() // integer.WIDE
+_xnor = Arithmetic(simd.I64, simd.V64, _VECTORS, binary.add)
+_pairs = Arithmetic(simd.I32, simd.V32, _WIDE_VECTORS, integer.add_pairs)
 # Without the instruction no plan asks for quads, and naming it would abort the compiler.
-_quads = integer.fan_in_quads if simd.has_dot_products() else integer.fan_in_pairs
-_quad_bits = _tile(_PIXELS, _quads, integer.compare)
-_quad_integers = _tile(_PIXELS, _quads, integer.combine)
+_add_quads = integer.add_quads if simd.has_dot_products() else integer.add_pairs
+_quads = Arithmetic(simd.I32, simd.V32, _WIDE_VECTORS, _add_quads)
+_binary_bits = _tile(_xnor, binary.compare)
+_binary_integers = _tile(_xnor, binary.combine)
+_pair_bits = _tile(_pairs, integer.compare)
+_pair_integers = _tile(_pairs, integer.combine)
+_quad_bits = _tile(_quads, integer.compare)
+_quad_integers = _tile(_quads, integer.combine)
 
 
 @njit(cache=True, nogil=True)
