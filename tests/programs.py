@@ -103,7 +103,7 @@ def legal_kinds(value: ValueType) -> list[str]:
     if is_int and rank >= 1:
         kinds += ["Threshold", "Threshold", "PiecewiseLinear"]
     if is_int and rank == 3:
-        kinds += ["PadChannels"]
+        kinds += ["PadChannels", "Offset"]
     if is_int and rank == 1:
         kinds += ["ArgMax"]
     if is_int and value.hi - value.lo < 4096:
@@ -175,6 +175,9 @@ def _grow(draw: st.DrawFn, builder: Builder, kind: str, x: str) -> str:
             points = [np.arange(breaks) + value.lo - 1] * channels
         picked = [np.sort(rng.permutation(row)[:breaks]) for row in points]
         tensors["breakpoints"] = np.array(picked, np.int32).reshape(channels, breaks)
+    elif kind == "Offset":
+        sides = [1 + 2 * draw(st.integers(0, (n - 1) // 2)) for n in value.shape[:2]]
+        tensors["offset"] = rng.integers(-300, 300, (*sides, channels), dtype=np.int32)
     elif kind == "PadChannels":
         attributes = {"before": draw(st.integers(0, 2)), "after": draw(st.integers(0, 2))}
     elif kind == "Subsample":

@@ -113,6 +113,11 @@ def _add(s: Sketch, kind: str, x: str) -> str:
         steps = rng.integers(1, spread, (channels, segments - 1)).cumsum(axis=1) + value.lo
         tensors["breakpoints"] = np.clip(steps, -MAX_INT, MAX_INT).astype(np.int32)
         return s.add(o.PiecewiseLinear, x, tensors=tensors, **_rounding(rng))
+    if kind == "Offset":
+        _need(is_int and is_map)
+        sides = [1 + 2 * int(rng.integers(0, (n + 1) // 2)) for n in value.shape[:2]]
+        offset = rng.integers(-300, 300, (*sides, channels), dtype=np.int32)
+        return s.add(o.Offset, x, tensors={"offset": offset})
     if kind == "PadChannels":
         _need(is_int and is_map)
         before, after = map(int, rng.integers(0, 5, 2))

@@ -114,6 +114,20 @@ class Add(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Offset(Op):
+    """An integer map plus a constant one, which is stretched by repeating its middle.
+
+    ``offset`` is (rows, columns, channels), rows and columns odd: its outer halves lie on the
+    borders of the map, its middle row and column fill the rest. So it says what depends on the
+    distance to a border, as padding does.
+    """
+
+    offset: str
+
+    constants: ClassVar[tuple[str, ...]] = ("offset",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Affine(Op):
     """``(x * multiplier[c] + addend[c]) / 2**shift``, rounded; bits count as -1 and +1."""
 
@@ -176,6 +190,7 @@ OPS: dict[str, type[Op]] = {
         MaxPool2d,
         SumPool2d,
         Add,
+        Offset,
         Affine,
         PiecewiseLinear,
         PadChannels,

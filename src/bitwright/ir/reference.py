@@ -162,6 +162,21 @@ def _add(op: o.Add, inputs: list[Tensor], constants: Values) -> Tensor:
     return inputs[0] + inputs[1]
 
 
+def stretch(offset: Tensor, rows: int, columns: int) -> Tensor:
+    """Return an ``Offset``'s tensor at the size of its map: the middle repeats."""
+    for axis, size in ((0, rows), (1, columns)):
+        half = offset.shape[axis] // 2
+        index = np.arange(size)
+        near = np.where(index < size - half, np.minimum(index, half), index - size + 2 * half + 1)
+        offset = offset.take(near, axis=axis)
+    return offset
+
+
+@_compute.register
+def _offset(op: o.Offset, inputs: list[Tensor], constants: Values) -> Tensor:
+    return inputs[0] + stretch(constants["offset"], *inputs[0].shape[1:3])
+
+
 @_compute.register
 def _affine(op: o.Affine, inputs: list[Tensor], constants: Values) -> Tensor:
     exact = _numbers(inputs[0]) * constants["multiplier"].astype(np.int64) + constants["addend"]

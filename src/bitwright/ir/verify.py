@@ -42,6 +42,7 @@ _DTYPES = {
     "multiplier": (np.int32,),
     "addend": (np.int64,),
     "breakpoints": (np.int32,),
+    "offset": (np.int32,),
 }
 
 Tensor = npt.NDArray[Any]
@@ -84,15 +85,9 @@ def infer_types(
     for op in ops:
         _check_name(op.output, f"the output of a {op.kind}")
         _check(op.output not in types, op.output, "is defined twice")
-        legal = isinstance(op.inputs, tuple) and len(op.inputs) == op.arity
-        _check(legal, op.output, f"needs a tuple of {op.arity} input(s)")
-        for name in op.inputs:
-            _check(name in types, op.output, f"reads '{name}', which no earlier op defines")
-        constants = _constants(op, tensors)
-        read += sum(tensor.size for tensor in constants.values())
+        read += sum(tensor.size for tensor in _constants(op, tensors).values())
         _check(read <= MAX_TENSOR_ELEMENTS, op.output, "makes the constants of all ops too large")
-        types[op.output] = _infer(op, [types[name] for name in op.inputs], constants)
-        _check_value(op.output, types[op.output])
+        types[op.output] = infer_op(op, types, tensors)
         total += types[op.output].size
         _check(total <= MAX_TOTAL_ELEMENTS, op.output, "makes the values of one image too large")
     _check(len(outputs) > 0, "the program", "has no outputs")
@@ -100,6 +95,23 @@ def infer_types(
     for name in outputs:
         _check(name in types, name, "is an output, but no op defines it")
     return types
+
+
+def infer_op(op: o.Op, types: Mapping[str, ValueType], tensors: Tensors) -> ValueType:
+    """Return the type of one op's value, given those of its inputs.
+
+    Raises
+    ------
+    ProgramError
+        If the op breaks a rule of ``docs/ir.md``.
+    """
+    legal = isinstance(op.inputs, tuple) and len(op.inputs) == op.arity
+    _check(legal, op.output, f"needs a tuple of {op.arity} input(s)")
+    for name in op.inputs:
+        _check(name in types, op.output, f"reads '{name}', which no earlier op defines")
+    value = _infer(op, [types[name] for name in op.inputs], _constants(op, tensors))
+    _check_value(op.output, value)
+    return value
 
 
 def window_shape(
@@ -231,13 +243,10 @@ def _linear_bounds(
     _check(op.rounding in get_args(o.Rounding), op.output, f"rounds by '{op.rounding}'")
     legal = type(op.shift) is int and 0 <= op.shift <= MAX_SHIFT
     _check(legal, op.output, f"shifts by {op.shift}; 0..{MAX_SHIFT} are allowed")
-    # |x| < 2**31 and |multiplier| <= 2**31, so that a product fits int64; with the addend it may
-    # not, which float64 tells well enough before the exact sum is made.
-    products = ends[used].astype(np.int64) * multiplier[used].astype(np.int64)[:, None]
-    addends = addend[used][:, None]
-    rough = products.astype(np.float64) + addends
-    _check(bool(np.all(np.abs(rough) < 1.5 * 2**62)), op.output, "has products beyond 62 bits")
-    exact = products + addends
+    # |x| <= 2**31 - 2 and |multiplier| <= 2**31, so that a product is below 2**62 - 2**31. The sum
+    # with an addend may wrap around, but then comes out beyond 2**62 all the same.
+    exact = ends[used].astype(np.int64) * multiplier[used].astype(np.int64)[:, None]
+    exact += addend[used][:, None]
     margin = 2**62 - (1 << op.shift)
     fits = -margin < int(exact.min()) and int(exact.max()) < margin
     _check(fits, op.output, "has products beyond 62 bits")
@@ -337,6 +346,19 @@ def _add(op: o.Add, inputs: list[ValueType], constants: dict[str, Tensor]) -> Va
     a, b = (_check_int(op, value) for value in inputs)
     _check(a.shape == b.shape, op.output, f"adds the shapes {a.shape} and {b.shape}")
     return Int(a.shape, a.lo + b.lo, a.hi + b.hi)
+
+
+@_infer.register
+def _offset(op: o.Offset, inputs: list[ValueType], constants: dict[str, Tensor]) -> ValueType:
+    value, offset = _check_int(op, inputs[0]), constants["offset"]
+    _check_rank(op, value, 3)
+    rows, columns, channels = value.shape
+    fits = offset.ndim == 3 and offset.shape[2] == channels
+    fits = fits and all(
+        n % 2 == 1 and n <= most for n, most in zip(offset.shape[:2], (rows, columns), strict=True)
+    )
+    _check(fits, op.output, f"has an offset of shape {offset.shape} for a map of {value.shape}")
+    return Int(value.shape, value.lo + int(offset.min()), value.hi + int(offset.max()))
 
 
 @_infer.register

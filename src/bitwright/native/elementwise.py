@@ -136,12 +136,13 @@ def sum_pool(x, kernel, stride, padding, out):
 
 @njit(cache=True, nogil=True)
 def add(a, b, out):
-    """Add two maps."""
+    """Add two maps; if `b` is one image, it is added to each."""
     for n in range(out.shape[0]):
+        m = n if b.shape[0] > 1 else 0
         for i in range(out.shape[1]):
             for j in range(out.shape[2]):
                 for c in range(out.shape[3]):
-                    out[n, i, j, c] = a[n, i, j, c] + b[n, i, j, c]
+                    out[n, i, j, c] = a[n, i, j, c] + b[m, i, j, c]
 
 
 @njit(inline="always")

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from bitwright.ir import ops as o
 from bitwright.ir.program import Program
+from bitwright.ir.reference import stretch
 from bitwright.ir.types import Bits
 from bitwright.native import binary, elementwise
 from bitwright.native.convolution import Dot, Kernel, dot_of, make_kernel
@@ -299,6 +300,9 @@ def _elementwise(program: Program, op: o.Op) -> Kernel:
             return lambda x, out: elementwise.max_pool(x[0], op.kernel, op.stride, op.padding, out)
         case o.SumPool2d():
             return lambda x, out: elementwise.sum_pool(x[0], op.kernel, op.stride, op.padding, out)
+        case o.Offset():
+            offset = np.ascontiguousarray(stretch(constant["offset"], *value.shape[:2])[None])
+            return lambda x, out: elementwise.add(x[0], offset, out)
         case o.Add():
             return lambda x, out: elementwise.add(x[0], x[1], out)
         case o.Affine() | o.PiecewiseLinear():
