@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from bitwright.ir import FORMAT_VERSION, MAX_INT, OPS, codec, ops, verify
+from bitwright.ir import FORMAT_VERSION, MAX_INT, OPS, codec, limits, ops, rules, types
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "ir.md").read_text()
 
@@ -55,7 +55,7 @@ def test_fields(kind: str) -> None:
         elif name in cls.constants:
             assert what == "tensor"
             listed = re.findall(r"\b(bool|int\d+)\b", kinds)
-            assert listed == [np.dtype(dtype).name for dtype in verify._DTYPES[name]]
+            assert listed == [np.dtype(dtype).name for dtype in rules.DTYPES[name]]
         else:
             assert what == "attribute"
         expected = own[name].default
@@ -66,7 +66,7 @@ def test_limits() -> None:
     documented = {row[0].strip("`"): number(row[1]) for row in table(section("Limits"))}
     code = {
         name: value
-        for module in (verify, codec)
+        for module in (types, limits, codec)
         for name, value in vars(module).items()
         if name.startswith("MAX_")
     }
@@ -76,9 +76,9 @@ def test_limits() -> None:
 
 def test_ranges_in_the_op_tables_are_the_limits() -> None:
     ranges = set(re.findall(r"integers?,? (?:each )?([\d^.]+\.\.[\d^]+)", section("Ops")))
-    limits = {f"1..{verify.MAX_KERNEL}", f"0..{verify.MAX_SHIFT}", "0..2^20"}
-    assert ranges == limits
-    assert verify.MAX_CHANNEL_PADDING == 2**20
+    expected = {f"1..{limits.MAX_KERNEL}", f"0..{limits.MAX_SHIFT}", "0..2^20"}
+    assert ranges == expected
+    assert limits.MAX_CHANNEL_PADDING == 2**20
 
 
 def test_roundings() -> None:
@@ -86,7 +86,7 @@ def test_roundings() -> None:
     assert tuple(row[0].strip("`") for row in rows) == get_args(ops.Rounding)
     for rounding, _, *results in rows:
         for doubled, result in zip((7, 5, -5, -7), results, strict=True):
-            assert verify.divide(doubled, 1, rounding.strip("`")) == int(result)
+            assert rules.divide(doubled, 1, rounding.strip("`")) == int(result)
 
 
 def test_keys_of_a_file() -> None:

@@ -11,7 +11,20 @@ import pytest
 from tests.ir.one_op import one_op
 
 from bitwright.errors import ProgramError
-from bitwright.ir import MAX_INT, OPS, Add, Affine, ArgMax, Bits, Flatten, Int, Op, Program, verify
+from bitwright.ir import (
+    MAX_INT,
+    OPS,
+    Add,
+    Affine,
+    ArgMax,
+    Bits,
+    Flatten,
+    Int,
+    Op,
+    Program,
+    limits,
+    verify,
+)
 
 MAP = Int((5, 6, 4), -10, 20)
 BIT_MAP = Bits((5, 6, 4))
@@ -356,7 +369,7 @@ def test_refuses_graphs(rule: str) -> None:
 
 
 def test_limits_of_the_whole_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    ops = [add(f"v{i}", "x", "x") for i in range(verify.MAX_OPS + 1)]
+    ops = [add(f"v{i}", "x", "x") for i in range(limits.MAX_OPS + 1)]
     program(*ops[:-1])
     with pytest.raises(ProgramError, match="4097 ops"):
         program(*ops)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from bitwright.ir import ops as o
 from bitwright.ir.program import Program
+from bitwright.ir.rules import infer_op
 from bitwright.ir.types import ValueType
-from bitwright.ir.verify import infer_op
 
 Array = npt.NDArray[Any]
 

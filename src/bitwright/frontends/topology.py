@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bitwright.errors import ConfigError, FrontendError, UnknownNameError
-from bitwright.ir.verify import MAX_TENSOR_ELEMENTS
+from bitwright.ir.limits import MAX_TENSOR_ELEMENTS
 
 Count = Annotated[int, Field(ge=1, le=2**20)]
 Side = Annotated[int, Field(ge=1, le=4096)]

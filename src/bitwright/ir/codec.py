@@ -25,10 +25,11 @@ from safetensors.numpy import save as save_tensors
 
 from bitwright.errors import ProgramError
 from bitwright.files import write_atomically
+from bitwright.ir.limits import MAX_OPS, MAX_TENSOR_ELEMENTS
 from bitwright.ir.ops import OPS, Op
 from bitwright.ir.program import FORMAT_VERSION, Program, content_digest, structure
+from bitwright.ir.rules import Tensor
 from bitwright.ir.types import Bits, Int, ValueType
-from bitwright.ir.verify import MAX_OPS, MAX_TENSOR_ELEMENTS, Tensor
 
 MAX_HEADER_BYTES = 8 * 2**20
 """Enough for a program of `MAX_OPS` ops; JSON of that size takes some 200 MB when it is parsed."""

@@ -18,8 +18,9 @@ import numpy as np
 
 from bitwright.errors import DataError, ProgramError, UnknownNameError
 from bitwright.ir.ops import ArgMax, Op
+from bitwright.ir.rules import Tensor, Tensors
 from bitwright.ir.types import Bits, Int, ValueType
-from bitwright.ir.verify import Tensor, Tensors, infer_types
+from bitwright.ir.verify import infer_types
 
 FORMAT_VERSION = 1
 """The version of the IR that ``docs/ir.md`` specifies."""

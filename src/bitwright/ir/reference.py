@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from bitwright.ir import ops as o
 from bitwright.ir.program import Program, check_batch, check_names
+from bitwright.ir.rules import Tensor, divide, window_shape
 from bitwright.ir.types import Bits
-from bitwright.ir.verify import Tensor, divide, window_shape
 
 Values = dict[str, Tensor]
 

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from bitwright.ir.ops import Conv2d, Dense, Flatten, Threshold
 from bitwright.ir.program import Program
+from bitwright.ir.rules import window_shape
 from bitwright.ir.types import Bits, Int, ValueType
-from bitwright.ir.verify import window_shape
 from bitwright.native import binary, elementwise, integer, simd, tiles
 from bitwright.native.geometry import NO_HALO, Halo, Layout, Windows, map_shape
 
