@@ -136,13 +136,11 @@ def sum_pool(x, kernel, stride, padding, out):
 
 @njit(cache=True, nogil=True)
 def add(a, b, out):
-    """Add two maps; if `b` is one image, it is added to each."""
+    """Add two maps (images, elements); if `b` is one image, it is added to each."""
     for n in range(out.shape[0]):
         m = n if b.shape[0] > 1 else 0
         for i in range(out.shape[1]):
-            for j in range(out.shape[2]):
-                for c in range(out.shape[3]):
-                    out[n, i, j, c] = a[n, i, j, c] + b[m, i, j, c]
+            out[n, i] = a[n, i] + b[m, i]
 
 
 @njit(inline="always")
@@ -156,19 +154,8 @@ def _divide(value, shift, rounding):
 
 
 @njit(cache=True, nogil=True)
-def affine(x, multiplier, addend, shift, rounding, out):
-    """Multiply, add and shift, channel by channel."""
-    for n in range(out.shape[0]):
-        for i in range(out.shape[1]):
-            for j in range(out.shape[2]):
-                for c in range(out.shape[3]):
-                    exact = np.int64(x[n, i, j, c]) * multiplier[c] + addend[c]
-                    out[n, i, j, c] = _divide(exact, shift, rounding)
-
-
-@njit(cache=True, nogil=True)
 def piecewise(x, breakpoints, multiplier, addend, shift, rounding, out):
-    """Multiply, add and shift by the constants of the segment that holds x."""
+    """Multiply, add and shift by the constants of the segment that holds x (channels, pieces)."""
     for n in range(out.shape[0]):
         for i in range(out.shape[1]):
             for j in range(out.shape[2]):

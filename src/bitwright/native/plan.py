@@ -19,7 +19,7 @@ from bitwright.ir import ops as o
 from bitwright.ir.program import Program
 from bitwright.ir.reference import stretch
 from bitwright.ir.types import Bits
-from bitwright.native import binary, elementwise
+from bitwright.native import binary, elementwise, lines
 from bitwright.native.convolution import Dot, Kernel, dot_of, make_kernel
 from bitwright.native.geometry import NO_HALO, Halo, Layout, map_shape, natural
 
@@ -301,15 +301,14 @@ def _elementwise(program: Program, op: o.Op) -> Kernel:
         case o.SumPool2d():
             return lambda x, out: elementwise.sum_pool(x[0], op.kernel, op.stride, op.padding, out)
         case o.Offset():
-            offset = np.ascontiguousarray(stretch(constant["offset"], *value.shape[:2])[None])
-            return lambda x, out: elementwise.add(x[0], offset, out)
+            offset = np.ascontiguousarray(stretch(constant["offset"], *value.shape[:2])).reshape(
+                1, -1
+            )
+            return lambda x, out: elementwise.add(_rows(x[0]), offset, _rows(out))
         case o.Add():
-            return lambda x, out: elementwise.add(x[0], x[1], out)
+            return lambda x, out: elementwise.add(_rows(x[0]), _rows(x[1]), _rows(out))
         case o.Affine() | o.PiecewiseLinear():
-            rounding = elementwise.ROUNDINGS[op.rounding]
-            lines = [constant[field] for field in op.constants]
-            function = elementwise.affine if isinstance(op, o.Affine) else elementwise.piecewise
-            return lambda x, out: function(x[0], *lines, op.shift, rounding, out)
+            return _fixed_point(program, op)
         case o.PadChannels():
             return lambda x, out: elementwise.pad_channels(x[0], op.before, out)
         case o.Subsample():
@@ -323,3 +322,35 @@ def _elementwise(program: Program, op: o.Op) -> Kernel:
         case o.ArgMax():
             return lambda x, out: elementwise.arg_max(x[0], out)
     raise TypeError(f"no kernel for {op.kind}")
+
+
+def _rows(array: Array) -> Array:
+    """A batch of integer maps, which have no halo, as one row an image."""
+    return array.reshape(len(array), -1)
+
+
+def _fixed_point(program: Program, op: o.Affine | o.PiecewiseLinear) -> Kernel:
+    """Return the kernel of lines: eight channels at a time, and plain loops for what is left."""
+    multiplier, addend = program.tensor(op, "multiplier"), program.tensor(op, "addend")
+    multiplier, addend = (t.reshape(len(t), -1) for t in (multiplier, addend))
+    channels, pieces = multiplier.shape
+    breaks = np.empty((channels, 0), np.int32)
+    if isinstance(op, o.PiecewiseLinear):
+        breaks = program.tensor(op, "breakpoints")
+    rounding = elementwise.ROUNDINGS[op.rounding]
+    even = op.rounding == "half_even" and op.shift > 0
+    direct = op.input == program.input_name or isinstance(program.types[op.input], Bits)
+    whole = 0 if even or direct or pieces > lines.MAX_PIECES else channels // 8 * 8
+    half = (1 << op.shift) >> 1 if op.rounding == "half_up" else 0
+    packed = lines.pack(breaks[:whole], multiplier[:whole], addend[:whole] + half)
+    rest = tuple(np.ascontiguousarray(t[whole:]) for t in (breaks, multiplier, addend))
+
+    def kernel(inputs: Arrays, out: Array) -> None:
+        x = inputs[0]
+        if whole:
+            flat = (x.reshape(-1, channels), out.reshape(-1, channels))
+            lines.apply(flat[0], packed, pieces, op.shift, flat[1])
+        if whole < channels:
+            elementwise.piecewise(x[..., whole:], *rest, op.shift, rounding, out[..., whole:])
+
+    return kernel
