@@ -22,6 +22,18 @@ def test_batches_are_a_function_of_the_seed_and_cover_the_images_once() -> None:
         assert torch.equal(pixels.flatten().long(), wanted)
 
 
+def test_shares_of_processes_make_up_the_whole_batches() -> None:
+    images = torch.arange(40, dtype=torch.uint8).reshape(10, 2, 2, 1)
+    labels = torch.arange(10)
+    how = Augmentation(flip=True, shift=1)
+    whole = list(Batches(images, labels, 4, how, 7))
+    parts = [list(Batches(images, labels, 4, how, 7, (part, 2))) for part in range(2)]
+    for batch, first, second in zip(whole, *parts, strict=True):
+        for tensor, one, other in zip(batch, first, second, strict=True):
+            assert len(one) == len(other) == 2
+            assert torch.equal(tensor, torch.cat([one, other]))
+
+
 def test_images_come_channels_last() -> None:
     images = torch.zeros(4, 6, 5, 3, dtype=torch.uint8)
     (pixels, _), *_ = Batches(images, torch.zeros(4).long(), 2, Augmentation(shift=1), 0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import logging
 import subprocess
 import sys
@@ -13,9 +14,10 @@ import torch
 from torch import nn
 
 from bitwright.data import Dataset
-from bitwright.errors import ConfigError, DataError
+from bitwright.errors import ConfigError, DataError, DependencyError
 from bitwright.nn import MODELS, PixelLevels, Progress, Recipe, TrainedNetwork, build, train
 from bitwright.nn.evaluate import accuracy, recalibrate
+from bitwright.nn.fit import distance
 from bitwright.nn.layers import latent_weights
 from bitwright.nn.recipe import ModelChoice, parse_recipe
 
@@ -186,12 +188,156 @@ def test_training_is_silent_and_leaves_global_state_alone(
 
 
 @pytest.mark.parametrize(
-    "update", [{"precision": "32"}, {"optimizer": {"name": "sgd", "lr": 0.1}}, {"recalibrate": 0}]
+    "update",
+    [
+        {"precision": "32"},
+        {"optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.8}},
+        {"optimizer": {"name": "adamw", "weight_decay": 0.01, "latent_decay": 1e-4}},
+        {"optimizer": {"schedule": "linear", "gradient_clip": 0.1}},
+        {"optimizer": {"schedule": "step", "milestones": [1], "latent_clip": 0}},
+        {"recalibrate": 0},
+        {"label_smoothing": 0.1},
+    ],
 )
 def test_other_recipes_train_too(tmp_path: Path, update: dict[str, object]) -> None:
     recipe = Recipe.model_validate(RECIPE.model_dump() | {"epochs": 2} | update)
     log = run(tmp_path, recipe).log
     assert log[1].loss < log[0].loss
+
+
+RESIDUAL = Recipe.model_validate(
+    RECIPE.model_dump()
+    | {
+        "epochs": 3,
+        "model": {
+            "name": "resnet20",
+            "params": {
+                "width": 0.25,
+                "estimator": "tanh",
+                "weight_estimator": "reste",
+                "centred": True,
+                "normalised": True,
+                "scale": "channel",
+            },
+        },
+        "optimizer": {"weight_decay": 1e-3, "gradient_clip": 1.0},
+        "distillation": {"epochs": 2, "temperature": 2.0},
+    }
+)
+
+
+def test_all_of_it_together_learns_and_resumes_to_the_same_network(tmp_path: Path) -> None:
+    stages: list[tuple[str, int]] = []
+    whole = run(
+        tmp_path / "whole", RESIDUAL, progress=lambda now: stages.append((now.stage, now.epoch))
+    )
+    assert sorted(set(stages), reverse=True) == [
+        ("teacher", 2),
+        ("teacher", 1),
+        ("network", 3),
+        ("network", 2),
+        ("network", 1),
+    ]
+    assert whole.log[-1].loss < 0.8 * whole.log[0].loss
+    progresses = {layer.progress for layer in whole.network.modules() if hasattr(layer, "progress")}
+    assert progresses == {2 / 3}
+    for stage, epoch in (("teacher", 2), ("network", 2)):
+
+        def cut(now: Progress, stage: str = stage, epoch: int = epoch) -> None:
+            if (now.stage, now.epoch) == (stage, epoch):
+                raise Cut
+
+        with pytest.raises(Cut):
+            run(tmp_path / "cut", RESIDUAL, progress=cut)
+    assert same(run(tmp_path / "cut", RESIDUAL).network, whole.network)
+
+
+def test_adabin_learns(tmp_path: Path) -> None:
+    update = {"epochs": 8, "model": {"name": "adabin_resnet20", "params": {"width": 0.25}}}
+    log = run(tmp_path, Recipe.model_validate(RECIPE.model_dump() | update)).log
+    assert log[-1].loss < 0.9 * log[0].loss
+
+
+def test_a_teacher_comes_from_another_runs_file(whole: TrainedNetwork, tmp_path: Path) -> None:
+    def taught(by: Path | str, out: str = "out", **options: object) -> TrainedNetwork:
+        update = {"epochs": 2, "distillation": {"teacher": str(by), "weight": 1.0}}
+        recipe = Recipe.model_validate(RECIPE.model_dump() | update)
+        return run(tmp_path / out, recipe, **options)
+
+    made = taught(whole.folder / "network.safetensors")
+    assert made.log[1].loss < made.log[0].loss
+    assert not (made.folder / "teacher").exists()
+    with pytest.raises(ConfigError, match=r"neither a float network nor a file.*cnn-float"):
+        taught("resnet18-flaot", "typo")
+    with pytest.raises(ConfigError, match="neither a float network nor a file"):
+        taught("cnn", "binary")
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ConfigError, match="cannot be read as a trained network"):
+        taught(tmp_path / "bad.safetensors", "bad")
+    wide = Dataset(
+        "wide", "train", np.zeros((32, 9, 9, 1), np.uint8), np.arange(32) % 4, ("a",) * 4
+    )
+    with pytest.raises(ConfigError, match=r"takes images of \[8, 8, 1\] in 4 classes"):
+        taught(whole.folder / "network.safetensors", "other", datasets=(wide, wide))
+
+
+def test_distance_to_the_teacher_is_the_divergence_of_softened_answers() -> None:
+    mine, wanted = torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64)
+    p, q = (torch.softmax(x / 3, dim=1) for x in (wanted, mine))
+    divergence = (p * (p / q).log()).sum(dim=1).mean() * 9
+    assert distance(mine, wanted, 3.0).item() == pytest.approx(divergence.item())
+    assert distance(mine, mine, 3.0).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_runs_of_before_a_recipe_had_all_its_keys_go_on(
+    whole: TrainedNetwork, tmp_path: Path
+) -> None:
+    with pytest.raises(Cut):
+        run(tmp_path, progress=cut_at(3, 10))
+    path = tmp_path / "checkpoint.pt"
+    content = torch.load(path, weights_only=True)
+    del content["identity"]["recipe"]["distillation"]
+    del content["identity"]["recipe"]["optimizer"]["gradient_clip"]
+    torch.save(content, path)
+    assert same(run(tmp_path).network, whole.network)
+
+
+def test_tensorboard_is_asked_for_where_it_is_missing(tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"log": "tensorboard", "epochs": 1})
+    if importlib.util.find_spec("tensorboard") is None:
+        with pytest.raises(DependencyError, match="needs the package 'tensorboard'"):
+            run(tmp_path, recipe)
+        return
+    run(tmp_path, recipe)
+    assert any((tmp_path / "tensorboard").iterdir())
+
+
+def test_two_processes_share_the_batches_and_write_once(tmp_path: Path) -> None:
+    script = tmp_path / "two.py"
+    script.write_text(
+        "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import test_train as t\n"
+        "from bitwright.nn import Recipe, leads\n"
+        "update = {'devices': 2, 'epochs': 2, 'recalibrate': 0,"
+        " 'distillation': {'epochs': 1}}\n"
+        "recipe = Recipe.model_validate(t.RECIPE.model_dump() | update)\n"
+        "made = t.run(pathlib.Path(sys.argv[2]), recipe)\n"
+        "if leads(): print([row.loss for row in made.log], made.test_accuracy)\n"
+    )
+    out = tmp_path / "run"
+    done = subprocess.run(
+        [sys.executable, script, Path(__file__).parent, out],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    with (out / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    assert float(rows[1]["loss"]) < float(rows[0]["loss"])
+    assert (out / "teacher" / "network.safetensors").is_file()
 
 
 def test_interruption_is_a_keyboard_interrupt_and_keeps_finished_epochs(tmp_path: Path) -> None:

@@ -9,30 +9,48 @@ except ImportError:
 
 from bitwright.nn.layers import (
     LEAVES,
+    AdaBinConv2d,
     BinaryConv2d,
     BinaryLinear,
+    ChannelShortcut,
+    LearnableBias,
     LogitScale,
+    Maxout,
+    Normalise,
     PixelLevels,
+    RPReLU,
     Sign,
 )
 from bitwright.nn.models import MODELS, build
+from bitwright.nn.processes import leads
 from bitwright.nn.progress import Progress
 from bitwright.nn.recipe import Recipe, load_recipe, shipped_recipes
+from bitwright.nn.summary import Row, Summary, summary
 from bitwright.nn.train import TrainedNetwork, train
 
 __all__ = [
     "LEAVES",
     "MODELS",
+    "AdaBinConv2d",
     "BinaryConv2d",
     "BinaryLinear",
+    "ChannelShortcut",
+    "LearnableBias",
     "LogitScale",
+    "Maxout",
+    "Normalise",
     "PixelLevels",
     "Progress",
+    "RPReLU",
     "Recipe",
+    "Row",
     "Sign",
+    "Summary",
     "TrainedNetwork",
     "build",
+    "leads",
     "load_recipe",
     "shipped_recipes",
+    "summary",
     "train",
 ]

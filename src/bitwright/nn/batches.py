@@ -38,11 +38,13 @@ class Batches:
         What happens to the images.
     seed
         Decides order and augmentation.
+    share
+        (i, n): give the i-th of n equal parts of each batch, for one of n processes.
 
     Yields
     ------
     tuple of Tensor
-        Pixels, uint8, (batch, channels, height, width), channels last in memory; and labels.
+        Pixels, uint8, (batch / n, channels, height, width), channels last in memory; and labels.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class Batches:
         batch_size: int,
         augmentation: Augmentation,
         seed: int,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self.images = images
         self.labels = labels
         self.batch_size = batch_size
         self.augmentation = augmentation
         self.seed = seed
+        self.share = share
 
     def __len__(self) -> int:
         return len(self.images) // self.batch_size
@@ -65,10 +69,13 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         random = torch.Generator().manual_seed(self.seed)
         order = torch.randperm(len(self.images), generator=random)
+        part, parts = self.share
+        size = self.batch_size // parts
+        mine = slice(part * size, (part + 1) * size)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             chosen = order[start : start + self.batch_size]
-            pixels = augment(self.images[chosen], self.augmentation, random)
-            yield pixels.permute(0, 3, 1, 2), self.labels[chosen]
+            pixels = augment(self.images[chosen], self.augmentation, random)[mine]
+            yield pixels.permute(0, 3, 1, 2), self.labels[chosen[mine]]
 
 
 def augment(images: Tensor, augmentation: Augmentation, random: torch.Generator) -> Tensor:

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from bitwright.errors import ConfigError
 from bitwright.nn.batches import Batches, derived_seed
-from bitwright.nn.layers import latent_weights
+from bitwright.nn.layers import latent_weights, set_progress
+from bitwright.nn.optimizers import learning_rate, make_optimizer
 from bitwright.nn.progress import Progress
-from bitwright.nn.recipe import Optimizer, Recipe
+from bitwright.nn.recipe import Recipe
 
 _REPORT_EVERY = 10  # steps; reading the loss more often would stall an accelerator
 
@@ -35,6 +36,8 @@ _LIGHTNINGS_OWN = (
     ("`isinstance\\(treespec, LeafSpec\\)` is deprecated", FutureWarning),
     # the caller chose the accelerator
     ("GPU available but not used", UserWarning),
+    # the batches come from memory
+    ("The 'train_dataloader' does not have many workers", UserWarning),
 )
 
 
@@ -45,21 +48,6 @@ class EpochEnd:
     progress: Progress
     lr: float
     optimizer_state: dict[str, Any]
-
-
-def learning_rate(settings: Optimizer, step: int, steps_per_epoch: int, epochs: int) -> float:
-    """Return the learning rate of a step, counted from 0 over the whole run.
-
-    It rises linearly over the warm-up, then follows the schedule: half a cosine to 0 at the
-    step after the last, or constant.
-    """
-    warmup = round(settings.warmup_epochs * steps_per_epoch)
-    if step < warmup:
-        return settings.lr * (step + 1) / warmup
-    if settings.schedule == "constant":
-        return settings.lr
-    done = (step - warmup) / max(1, steps_per_epoch * epochs - warmup)
-    return settings.lr * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 def fit(
@@ -74,6 +62,7 @@ def fit(
     progress: Callable[[Progress], None] | None,
     accelerator: str,
     folder: Path,
+    teacher: nn.Module | None = None,
 ) -> None:
     """Train `network` in place from `first_epoch` (counted from 0) to the recipe's last.
 
@@ -88,13 +77,15 @@ def fit(
     first_epoch, optimizer_state
         Where a resumed run goes on; 0 and None for a new one.
     after_epoch
-        Called after each epoch.
+        Called after each epoch, in each process.
     progress
-        Called every few steps.
+        Called every few steps, in the first process.
     accelerator
         As Lightning names it: "cpu", "gpu", "auto".
     folder
         Where Lightning may write; it does not.
+    teacher
+        What the network learns from beside the labels, if the recipe has a distillation.
 
     Raises
     ------
@@ -104,10 +95,13 @@ def fit(
         If the user interrupts.
     """
     run = _Run(network, recipe, images, labels, first_epoch, optimizer_state, after_epoch, progress)
+    if teacher is not None:
+        run.teacher = (teacher.eval(),)
     with _quiet():
         trainer = lightning.Trainer(
             accelerator=accelerator,
-            devices=1,
+            devices=recipe.devices,
+            strategy="ddp" if recipe.devices > 1 else recipe.strategy,
             precision="32-true" if recipe.precision == "32" else recipe.precision,
             max_epochs=recipe.epochs - first_epoch,
             reload_dataloaders_every_n_epochs=1,
@@ -148,6 +142,7 @@ class _Run(lightning.LightningModule):  # type: ignore[misc]  # mypy sees Lightn
         self.optimizer_state = optimizer_state
         self.after_epoch = after_epoch
         self.progress = progress
+        self.teacher: tuple[nn.Module, ...] = ()  # in a tuple it is no part of this module
         self.latent = latent_weights(network)
         self.steps = len(images) // recipe.batch_size
         self.lr = 0.0
@@ -159,12 +154,7 @@ class _Run(lightning.LightningModule):  # type: ignore[misc]  # mypy sees Lightn
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make the optimiser, or bring back its state."""
-        settings = self.recipe.optimizer
-        optimizer: torch.optim.Optimizer
-        if settings.name == "adam":
-            optimizer = torch.optim.Adam(self.parameters(), lr=settings.lr, fused=True)
-        else:
-            optimizer = torch.optim.SGD(self.parameters(), lr=settings.lr, momentum=0.9)
+        optimizer = make_optimizer(self.network, self.recipe.optimizer)
         if self.optimizer_state is not None:
             optimizer.load_state_dict(self.optimizer_state)
         return optimizer
@@ -173,11 +163,17 @@ class _Run(lightning.LightningModule):  # type: ignore[misc]  # mypy sees Lightn
         """Cut the batches of the coming epoch."""
         recipe = self.recipe
         seed = derived_seed(recipe.seed, 1, self.epoch)
-        return Batches(self.images, self.labels, recipe.batch_size, recipe.augmentation, seed)
+        share = (int(self.trainer.global_rank), int(self.trainer.world_size))
+        return Batches(
+            self.images, self.labels, recipe.batch_size, recipe.augmentation, seed, share
+        )
 
     def on_train_epoch_start(self) -> None:
-        """Seed what the network itself may draw, and start the epoch's sums."""
+        """Seed what the network itself may draw, set the estimators, start the epoch's sums."""
         torch.manual_seed(derived_seed(self.recipe.seed, 2, self.epoch))
+        set_progress(self.network, self.epoch / self.recipe.epochs)
+        for teacher in self.teacher:
+            teacher.to(self.device)
         self.loss_sum = torch.zeros((), device=self.device)
         self.right = torch.zeros((), dtype=torch.int64, device=self.device)
 
@@ -193,41 +189,85 @@ class _Run(lightning.LightningModule):  # type: ignore[misc]  # mypy sees Lightn
         pixels, labels = batch
         logits = self.network(pixels).float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        distillation = self.recipe.distillation
+        if distillation is not None:
+            for teacher in self.teacher:
+                with torch.no_grad():
+                    wanted = teacher(pixels).float()
+                apart = distance(logits, wanted, distillation.temperature)
+                loss = torch.lerp(loss, apart, distillation.weight)
         self.loss_sum += loss.detach()
         self.right += (logits.detach().argmax(dim=1) == labels).sum()
         return loss
 
+    def configure_gradient_clipping(self, *_: object, **__: object) -> None:
+        """Shorten the gradient. Lightning's own way refuses fused optimisers."""
+        longest = self.recipe.optimizer.gradient_clip
+        if longest:
+            nn.utils.clip_grad_norm_(self.network.parameters(), longest)
+
     def on_train_batch_end(self, _outputs: object, _batch: object, step: int) -> None:
         """Clip the latent weights and report."""
         clip = self.recipe.optimizer.latent_clip
-        with torch.no_grad():
-            for weight in self.latent:
-                weight.clamp_(-clip, clip)
+        if clip:
+            with torch.no_grad():
+                for weight in self.latent:
+                    weight.clamp_(-clip, clip)
         done = step + 1
-        if self.progress is not None and done % _REPORT_EVERY == 0 and done < self.steps:
-            self.progress(self._now(done))
+        if done % _REPORT_EVERY == 0 and done < self.steps:
+            self._report(self._now(done))
 
     def on_train_epoch_end(self) -> None:
         """Check the loss and hand the epoch over."""
-        now = self._now(self.steps)
+        reduce = self.trainer.strategy.reduce  # over the processes
+        self.loss_sum = reduce(self.loss_sum, reduce_op="mean")
+        self.right = reduce(self.right, reduce_op="sum")
+        now = self._now(self.steps, self.recipe.batch_size)
         if not math.isfinite(now.loss):
             raise ConfigError(
                 f"the loss became {now.loss} in epoch {now.epoch}",
                 f"use a learning rate below {self.recipe.optimizer.lr} or a longer warm-up",
             )
         self.after_epoch(EpochEnd(now, self.lr, self.optimizers().state_dict()))
-        if self.progress is not None:
+        self._report(now)
+
+    def _report(self, now: Progress) -> None:
+        if self.progress is not None and self.trainer.is_global_zero:
             self.progress(now)
 
-    def _now(self, step: int) -> Progress:
+    def _now(self, step: int, batch: int | None = None) -> Progress:
+        """Return how far this process is, or with a full batch's size all processes."""
+        batch = batch or self.recipe.batch_size // int(self.trainer.world_size)
         return Progress(
             epoch=self.epoch + 1,
             epochs=self.recipe.epochs,
             step=step,
             steps=self.steps,
             loss=float(self.loss_sum) / step,
-            accuracy=int(self.right) / (step * self.recipe.batch_size),
+            accuracy=int(self.right) / (step * batch),
         )
+
+
+def distance(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """Return how far a network's softened answers are from its teacher's.
+
+    Parameters
+    ----------
+    logits, wanted
+        Of the network and the teacher, (batch, classes).
+    temperature
+        What both are divided by.
+
+    Returns
+    -------
+    Tensor
+        The Kullback-Leibler divergence, mean over the batch, times temperature squared: its
+        gradient then stays as large as that of the labels' loss.
+    """
+    softened = F.log_softmax(logits / temperature, dim=1)
+    target = F.log_softmax(wanted / temperature, dim=1)
+    apart = F.kl_div(softened, target, reduction="batchmean", log_target=True)
+    return apart * temperature**2
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""How far a training run is, as callers are told. Imports nothing: the command line shows it."""
+"""How far a training run is, as callers are told. Imports no torch: the command line shows it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Progress:
         Mean loss of the epoch so far.
     accuracy
         Share of its training images classified rightly so far.
+    stage
+        What is being trained: the "network", or before it the "teacher" that it learns from.
     """
 
     epoch: int
@@ -27,3 +30,4 @@ class Progress:
     steps: int
     loss: float
     accuracy: float
+    stage: Literal["network", "teacher"] = "network"

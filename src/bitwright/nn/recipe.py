@@ -11,9 +11,9 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bitwright.errors import ConfigError, UnknownNameError
 from bitwright.nn.settings import explain
@@ -44,23 +44,47 @@ class Optimizer(_Table):
     Attributes
     ----------
     name
-        The method: "adam", or "sgd" with momentum 0.9. Neither decays weights: decay drives
-        latent weights to where a small step flips them.
+        The method: "adam", "adamw", or "sgd" with momentum.
     lr
         Highest learning rate.
+    momentum
+        Of "sgd".
+    weight_decay
+        Of the real weights of convolutions and fully connected layers: added to the gradient
+        with "adam" and "sgd", taken off the weight with "adamw".
+    latent_decay
+        The same for latent weights. 0 is right unless they are centred or normalised: decay
+        drives latent weights to where a small step flips them.
     warmup_epochs
         Length of the linear rise to ``lr``, in epochs.
     schedule
-        What follows: "cosine" falls to 0 at the last step, "constant" stays.
+        What follows: "cosine" and "linear" fall to 0 at the last step, "step" falls at
+        `milestones`, "constant" stays.
+    milestones, gamma
+        Epochs after which the learning rate of "step" is multiplied by ``gamma``.
     latent_clip
-        After each step latent weights are clipped to [-latent_clip, latent_clip].
+        After each step latent weights are clipped to [-latent_clip, latent_clip]; 0 for never.
+    gradient_clip
+        Before each step the gradient of all parameters is shortened to this norm; 0 for never.
     """
 
-    name: Literal["adam", "sgd"] = "adam"
+    name: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = Field(default=1e-2, gt=0, le=100)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0, le=1)
+    latent_decay: float = Field(default=0.0, ge=0, le=1)
     warmup_epochs: float = Field(default=0.1, ge=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
-    latent_clip: float = Field(default=1.0, gt=0)
+    schedule: Literal["cosine", "linear", "step", "constant"] = "cosine"
+    milestones: Annotated[tuple[float, ...], Field(max_length=64)] = ()
+    gamma: float = Field(default=0.1, gt=0, le=1)
+    latent_clip: float = Field(default=1.0, ge=0)
+    gradient_clip: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _milestones_belong_to_steps(self) -> Self:
+        if bool(self.milestones) != (self.schedule == "step"):
+            raise ValueError("give milestones with schedule = 'step', and only with it")
+        return self
 
 
 class Augmentation(_Table):
@@ -76,6 +100,40 @@ class Augmentation(_Table):
 
     flip: bool = False
     shift: int = Field(default=0, ge=0, le=64)
+
+
+class Distillation(_Table):
+    """Learning from the outputs of a float network beside the labels.
+
+    Attributes
+    ----------
+    teacher
+        A float network's name, such as "resnet18-float", which is trained first, in the
+        sub-folder ``teacher`` of the run; or the path of a ``network.safetensors`` of another
+        run. Without it, the float twin of the recipe's own network.
+    params
+        The parameters of the teacher's builder; for the network's own twin, the network's if
+        none are given.
+    epochs
+        How long the teacher is trained; without it, as long as the network.
+    optimizer
+        How the teacher's weights move.
+    temperature
+        What both networks' logits are divided by.
+    weight
+        Share of the loss that comes from the teacher; the rest comes from the labels.
+
+    Notes
+    -----
+    Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Network (2015).
+    """
+
+    teacher: str | None = None
+    params: dict[str, Any] = {}
+    epochs: int | None = Field(default=None, ge=1, le=100_000)
+    optimizer: Optimizer = Optimizer(lr=1e-3)
+    temperature: float = Field(default=4.0, gt=0, le=1000)
+    weight: float = Field(default=0.5, gt=0, le=1)
 
 
 class Recipe(_Table):
@@ -97,6 +155,8 @@ class Recipe(_Table):
         What happens to the images.
     label_smoothing
         Share of the target probability that is spread over all classes.
+    distillation
+        Learning from a float network; without it, from the labels alone.
     precision
         Arithmetic of the training steps: "bf16-mixed" or "32". Evaluation is always float32,
         because bfloat16 rounds popcounts above 256.
@@ -106,7 +166,12 @@ class Recipe(_Table):
     seed
         Decides the initial weights, the order of the images and their augmentation.
     threads
-        CPU threads; without it, as many as torch takes.
+        CPU threads of a process; without it, as many as torch takes.
+    devices, strategy
+        Processes, each with a device and its share of every batch, by Lightning's "ddp"; each
+        takes the BatchNorm statistics of its own share. "auto" is "ddp" for several devices.
+    log
+        "csv" writes ``log.csv``; "tensorboard" also writes the same numbers for TensorBoard.
     """
 
     data: str
@@ -116,10 +181,20 @@ class Recipe(_Table):
     optimizer: Optimizer = Optimizer()
     augmentation: Augmentation = Augmentation()
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    distillation: Distillation | None = None
     precision: Literal["bf16-mixed", "32"] = "bf16-mixed"
     recalibrate: int = Field(default=0, ge=0)
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     threads: int | None = Field(default=None, ge=1, le=1024)
+    devices: int = Field(default=1, ge=1, le=1024)
+    strategy: Literal["auto", "ddp"] = "auto"
+    log: Literal["csv", "tensorboard"] = "csv"
+
+    @model_validator(mode="after")
+    def _devices_share_a_batch(self) -> Self:
+        if self.batch_size % self.devices:
+            raise ValueError(f"{self.devices} devices cannot share batches of {self.batch_size}")
+        return self
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -196,8 +271,10 @@ def _known_keys(path: tuple[int | str, ...]) -> Sequence[str]:
     """Return the keys allowed in the table at `path` of a recipe."""
     table: type[BaseModel] = Recipe
     for part in path:
-        inner = table.model_fields[str(part)].annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        kind = table.model_fields[str(part)].annotation
+        choices = (kind, *get_args(kind))  # a table, or a table or nothing
+        tables = [one for one in choices if isinstance(one, type) and issubclass(one, BaseModel)]
+        if not tables:
             return ()
-        table = inner
+        table = tables[0]
     return tuple(table.model_fields)

@@ -20,6 +20,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
 
@@ -140,6 +141,29 @@ def save_network(folder: Path, state: State, about: dict[str, Any]) -> None:
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     content = safetensors.torch.save(plain, {METADATA_KEY: json.dumps(about, sort_keys=True)})
     _replace(folder / NETWORK, content)
+
+
+def read_network(path: Path) -> tuple[dict[str, Any], State]:
+    """Read what `save_network` wrote: what is said about the network, and its state.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or is not such a network.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})[METADATA_KEY])
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        known = isinstance(about["model"], str) and isinstance(about["params"], dict)
+    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{path} cannot be read as a trained network ({type(error).__name__})",
+            "give the network.safetensors of a training run",
+        ) from error
+    if not known:
+        raise ConfigError(f"{path} does not say what network it is", "train it anew")
+    return about, state
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -4,7 +4,8 @@ What it must get right, because every backend repeats it bit for bit:
 
 - sign(x) = +1 for x >= 0, and both zeros count: sign(-0.0) = +1.
 - The result is exactly +1 or -1 in the dtype of the input.
-- The gradient is the clipped identity: dy/dx = 1 where |x| <= bound, 0 elsewhere.
+- The gradient is the clipped identity: dy/dx = 1 where |x| <= bound, 0 elsewhere. Other gradients
+  of the same function are in `bitwright.nn.estimators`.
 """
 
 from __future__ import annotations
@@ -17,14 +18,19 @@ from torch import Tensor
 _INCLUSIVE = 1.0 + 2.0**-23
 
 
+def plus_minus_one(x: Tensor) -> Tensor:
+    """Return +1 where x >= 0 (-0.0 included) and -1 elsewhere, in the dtype of ``x``."""
+    # copysign is some 80 times faster than where(x >= 0) in bfloat16 on CPU. It reads the
+    # sign bit, so -0.0 must become +0.0 first: -0.0 + 0.0 = +0.0 in IEEE arithmetic.
+    return torch.copysign(x.new_ones(()), x + 0.0)
+
+
 class _SignSte(torch.autograd.Function):
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, bound: float) -> Tensor:
         ctx.save_for_backward(x)
         ctx.bound = bound  # type: ignore[attr-defined]  # ctx is torch's bag of attributes
-        # copysign is some 80 times faster than where(x >= 0) in bfloat16 on CPU. It reads the
-        # sign bit, so -0.0 must become +0.0 first: -0.0 + 0.0 = +0.0 in IEEE arithmetic.
-        return torch.copysign(x.new_ones(()), x + 0.0)
+        return plus_minus_one(x)
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:

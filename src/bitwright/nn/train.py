@@ -9,18 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from bitwright.data import Dataset, load
 from bitwright.errors import ConfigError, DataError, DependencyError
 from bitwright.nn.batches import derived_seed
+from bitwright.nn.board import check_board, write_board
 from bitwright.nn.evaluate import accuracy, recalibrate
 from bitwright.nn.models import build
+from bitwright.nn.processes import alone_again, leads
 from bitwright.nn.progress import Progress
 from bitwright.nn.recipe import Recipe
 from bitwright.nn.run_folder import (
@@ -31,12 +34,14 @@ from bitwright.nn.run_folder import (
     save_checkpoint,
     save_network,
 )
+from bitwright.nn.teacher import FOLDER as TEACHER
+from bitwright.nn.teacher import as_teacher, load_teacher, teacher_recipe
 
 if TYPE_CHECKING:
     from bitwright.nn.fit import EpochEnd
 
-_CHANGEABLE = {"threads", "recalibrate"}
-"""What a recipe may change between two parts of a run: speed, and what is done at the end."""
+_CHANGEABLE = {"threads", "recalibrate", "log"}
+"""What a recipe may change between two parts of a run: speed, logs, and what is done at the end."""
 
 
 @dataclass(frozen=True)
@@ -108,37 +113,49 @@ def train(
     Raises
     ------
     ConfigError
-        If the network does not fit the images, the loss becomes infinite, or `out` holds a run
-        of another recipe or other images.
+        If the network does not fit the images, the loss becomes infinite, the teacher's file
+        cannot be used, or `out` holds a run of another recipe or other images.
     DataError
         If the data set is missing or damaged, or has fewer images than a batch.
     DependencyError
-        If Lightning is not installed.
+        If Lightning is not installed, or TensorBoard where the recipe logs for it.
     UnknownNameError
         If the network or the data set does not exist.
+
+    Notes
+    -----
+    With several devices the calling program is started once for each; see
+    `bitwright.nn.processes`.
     """
+    with alone_again():
+        return _train(recipe, Path(out), data_dir, resume, progress, limit, datasets, accelerator)
+
+
+def _train(
+    recipe: Recipe,
+    folder: Path,
+    data_dir: Path | None,
+    resume: bool,
+    progress: Callable[[Progress], None] | None,
+    limit: int | None,
+    datasets: tuple[Dataset, Dataset] | None,
+    accelerator: str,
+) -> TrainedNetwork:
     try:  # not at the top: it takes two seconds, and only training needs it
         from bitwright.nn.fit import fit  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise DependencyError(error.name or "lightning", "train", "training") from None
-    folder = Path(out)
-    if datasets is None:
-        datasets = (
-            load(recipe.data, split="train", data_dir=data_dir, limit=limit),
-            load(recipe.data, split="test", data_dir=data_dir, limit=limit),
-        )
-    training, test = (data.head(limit) for data in datasets)
-    if len(training) < recipe.batch_size:
-        raise DataError(
-            f"data set '{training.name}' has {len(training)} training images, fewer than a batch "
-            f"of {recipe.batch_size}",
-            "lower batch_size in the recipe or use more images",
-        )
+    if recipe.log == "tensorboard":
+        check_board()
+    training, test = _datasets(recipe, data_dir, limit, datasets)
     params = _params(recipe, training)
     folder.mkdir(parents=True, exist_ok=True)
     identity = Identity(recipe.model_dump(mode="json", exclude=_CHANGEABLE), training.digest)
     saved = _resumable(folder, identity) if resume else None
     log = list(saved.log) if saved else []
+    teacher = None
+    if recipe.distillation and len(log) < recipe.epochs:
+        teacher = _teacher(recipe, folder, resume, progress, (training, test), accelerator)
 
     with _threads(recipe.threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(recipe.seed, 0))
@@ -155,8 +172,12 @@ def train(
             epoch = end.progress
             log.append(LogRow(epoch.epoch, epoch.loss, epoch.accuracy, end.lr, now - began))
             began = now
+            if not leads():
+                return
             state = network.state_dict()
             save_checkpoint(folder, Checkpoint(identity, state, end.optimizer_state, tuple(log)))
+            if recipe.log == "tensorboard":
+                write_board(folder, log[-1])
 
         if len(log) < recipe.epochs:
             fit(
@@ -170,6 +191,7 @@ def train(
                 progress=progress,
                 accelerator=accelerator,
                 folder=folder,
+                teacher=teacher,
             )
         network.cpu()
         if recipe.recalibrate:
@@ -187,8 +209,54 @@ def train(
         "test_digest": test.digest,
         "test_accuracy": test_accuracy,
     }
-    save_network(folder, network.state_dict(), about)
+    if leads():
+        save_network(folder, network.state_dict(), about)
     return TrainedNetwork(network, recipe, params, test_accuracy, tuple(log), folder)
+
+
+def _datasets(
+    recipe: Recipe,
+    data_dir: Path | None,
+    limit: int | None,
+    datasets: tuple[Dataset, Dataset] | None,
+) -> tuple[Dataset, Dataset]:
+    """Return the training and test images of the run."""
+    if datasets is None:
+        datasets = (
+            load(recipe.data, split="train", data_dir=data_dir, limit=limit),
+            load(recipe.data, split="test", data_dir=data_dir, limit=limit),
+        )
+    training, test = (data.head(limit) for data in datasets)
+    if len(training) < recipe.batch_size:
+        raise DataError(
+            f"data set '{training.name}' has {len(training)} training images, fewer than a batch "
+            f"of {recipe.batch_size}",
+            "lower batch_size in the recipe or use more images",
+        )
+    return training, test
+
+
+def _teacher(
+    recipe: Recipe,
+    folder: Path,
+    resume: bool,
+    progress: Callable[[Progress], None] | None,
+    datasets: tuple[Dataset, Dataset],
+    accelerator: str,
+) -> nn.Module | None:
+    """Read the network that the recipe's learns from, or train it in a sub-folder of the run."""
+    if recipe.distillation is None:
+        return None
+    own = teacher_recipe(recipe, recipe.distillation)
+    if own is None:
+        teacher = load_teacher(Path(str(recipe.distillation.teacher)), datasets[0])
+    else:
+        report = as_teacher(progress)
+        place = folder / TEACHER
+        made = _train(own, place, None, resume, report, None, datasets, accelerator)
+        teacher = made.network
+    _lay_out(teacher, torch.channels_last)
+    return teacher
 
 
 def _params(recipe: Recipe, data: Dataset) -> dict[str, Any]:
@@ -209,13 +277,22 @@ def _resumable(folder: Path, identity: Identity) -> Checkpoint | None:
     saved = read_checkpoint(folder)
     if saved is None:
         return None
-    difference = identity.differs_in(saved.identity)
+    difference = identity.differs_in(_completed(saved.identity))
     if difference:
         raise ConfigError(
             f"{folder} holds a run that differs in: {difference}",
             "use another folder, or start anew with resume=False",
         )
     return saved
+
+
+def _completed(identity: Identity) -> Identity:
+    """Add the defaults of the keys that recipes did not have yet when the run began."""
+    try:
+        recipe = Recipe.model_validate(identity.recipe)
+    except ValidationError:
+        return identity
+    return replace(identity, recipe=recipe.model_dump(mode="json", exclude=_CHANGEABLE))
 
 
 def _tensors(data: Dataset) -> tuple[Tensor, Tensor]:
