@@ -111,11 +111,11 @@ def kinked(breakpoint_at: npt.ArrayLike, below: npt.ArrayLike, above: npt.ArrayL
     return Lines(at[:, None].copy(), slope, -slope * at[:, None])
 
 
-def clipped(channels: int, least: float, greatest: float) -> Lines:
-    """Return x held within ``least..greatest``."""
-    breaks = np.tile([least, greatest], (channels, 1)).astype(np.float64)
-    slope = np.tile([0.0, 1.0, 0.0], (channels, 1))
-    return Lines(breaks, slope, np.tile([least, 0.0, greatest], (channels, 1)))
+def clipped(least: Floats, greatest: Floats) -> Lines:
+    """Return x held within ``least..greatest``, each (channels,)."""
+    slope = np.tile([0.0, 1.0, 0.0], (len(least), 1))
+    intercept = np.stack([least, np.zeros(len(least)), greatest], axis=1)
+    return Lines(np.stack([least, greatest], axis=1), slope, intercept)
 
 
 def _middles(breaks: Floats) -> Floats:

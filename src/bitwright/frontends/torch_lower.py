@@ -2,14 +2,10 @@
 
 Requirements:
 
-- The module is traced with `torch.fx`; binary layers are leaves. What stands between two binary
-  values (BatchNorm, scales, hardtanh) is never rewritten as a formula: it is *run*, in float32, on
-  every integer that the dot product can reach, and the bits that come out are the threshold. So
-  float32 rounding at the boundary decides as it does in torch.
-- sign(0) is +1, in torch and here; `count_ties` tells how often that matters.
-- Max-pooling commutes with any rising function and with the sign itself; where it would not, the
-  module is refused.
-- What cannot be expressed exactly is refused by the name of its layer, with a way out.
+- The module is traced with `torch.fx`; the layers of `bitwright.nn` are leaves. What each layer
+  means is told here; what becomes of it, in `bitwright.frontends.lowering`.
+- Element-wise layers are *run* by torch, in float32, where a threshold is decided.
+- What cannot be expressed is refused by the name of its layer, with a way out.
 
 torch has maps as (channels, rows, columns); a program has them as (rows, columns, channels).
 """
@@ -17,8 +13,10 @@ torch has maps as (channels, rows, columns); a program has them as (rows, column
 from __future__ import annotations
 
 import copy
+import json
+import operator
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,25 +24,33 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from bitwright.errors import FrontendError
+from bitwright.errors import FrontendError, ProgramError
+from bitwright.frontends.fixed import Form
+from bitwright.frontends.lines import line
+from bitwright.frontends.lowering import Lowering, Step, Value, Window
+from bitwright.frontends.torch_layers import (
+    ChannelScale,
+    check_batch_norm,
+    lines_of,
+    reach_of,
+)
 from bitwright.ir import ops as o
 from bitwright.ir.program import Program
-from bitwright.ir.types import Bits, Int, ValueType
-from bitwright.ir.verify import infer_types
+from bitwright.ir.types import Int
 from bitwright.nn.layers import (
     LEAVES,
+    AdaBinConv2d,
     BinaryConv2d,
     BinaryLinear,
-    LogitScale,
+    ChannelShortcut,
+    Normalise,
     PixelLevels,
     Sign,
 )
 
-ELEMENTWISE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Hardtanh, nn.ReLU, LogitScale)
-"""Modules that act on each element by itself, with constants that depend on the channel only."""
-
 TIE_RULE = "sign(0) = +1, as in torch: a bit is set where the float32 expression is >= 0"
-_CHUNK = 2**22
+FRACTION_BITS = 24
+"""Of real values that are stored: about as exact as float32 for numbers below 1."""
 
 
 def lower(
@@ -53,23 +59,27 @@ def lower(
     *,
     name: str = "",
     classes: tuple[str, ...] = (),
+    fraction_bits: int = FRACTION_BITS,
 ) -> Program:
     """Return a trained module as an exact integer program.
 
     Parameters
     ----------
     module
-        Takes pixels 0..255 (batch, channels, rows, columns), returns integer logits, perhaps
-        scaled by a positive constant. It is left as it is.
+        Takes pixels 0..255 (batch, channels, rows, columns), returns logits (batch, classes). It
+        is left as it is.
     input_shape
         (rows, columns, channels) of an image.
     name, classes
         The program's name and the names of its classes.
+    fraction_bits
+        Fraction bits of real values that are stored; fewer where sums would pass 32 bits. Networks
+        without real-valued paths have none.
 
     Raises
     ------
     FrontendError
-        If a layer cannot be expressed exactly; the message names it.
+        If a layer cannot be expressed; the message names it.
     """
     network = copy.deepcopy(module).eval().float().cpu()
     tracer = _Tracer()
@@ -81,7 +91,14 @@ def lower(
             f"the module cannot be traced ({reason})",
             "build it of bitwright.nn and torch.nn layers without data-dependent control flow",
         ) from error
-    return _Lowering(network, input_shape).program(graph, name or type(module).__name__, classes)
+    name = name or type(module).__name__
+    try:
+        return _Walk(network, input_shape, fraction_bits).program(graph, name, classes)
+    except ProgramError as error:
+        raise FrontendError(
+            f"the module does not fit 32-bit integers ({error.cause})",
+            "scale its activations down, or ask for fewer fraction bits",
+        ) from error
 
 
 def count_ties(module: nn.Module, images: npt.NDArray[np.uint8]) -> dict[str, int]:
@@ -123,345 +140,256 @@ class _Tracer(torch.fx.Tracer):
         return isinstance(m, LEAVES) or super().is_leaf_module(m, module_qualified_name)
 
 
-@dataclass(frozen=True, eq=False)
-class _Value:
-    """What a torch value is: a value of the program, seen through float steps.
+class _Walk:
+    """One pass over the graph, with one number of fraction bits."""
 
-    `order` holds for each element of a flattened program value its index in torch's order. `pool`
-    is a max-pooling that comes after the steps and has not been done.
-    """
-
-    name: str
-    steps: tuple[nn.Module, ...] = ()
-    order: npt.NDArray[np.intp] | None = None
-    pool: o.MaxPool2d | None = None
-
-    @property
-    def exact(self) -> bool:
-        """Whether torch's value is the program's, without steps in between."""
-        return not self.steps and self.pool is None
-
-
-class _Lowering:
-    def __init__(self, network: nn.Module, input_shape: tuple[int, int, int]) -> None:
+    def __init__(self, network: nn.Module, input_shape: tuple[int, int, int], bits: int) -> None:
         self.modules = dict(network.named_modules())
-        self.input_type = Int(input_shape, 0, 255)
-        self.types: dict[str, ValueType] = {"image": self.input_type}
-        self.ops: list[o.Op] = []
-        self.tensors: dict[str, npt.NDArray[Any]] = {}
+        self.lowering = Lowering(Int(input_shape, 0, 255), bits)
 
     def program(self, graph: torch.fx.Graph, name: str, classes: tuple[str, ...]) -> Program:
-        values: dict[torch.fx.Node, _Value] = {}
+        values: dict[torch.fx.Node, Value] = {}
         logits = None
         for node in graph.nodes:
             if node.op == "placeholder":
                 if values:
                     raise FrontendError("the module takes several inputs", "give it one image")
-                values[node] = _Value("image")
+                values[node] = self.lowering.integers("image")
             elif node.op == "output":
-                logits = self._logits(values.get(node.args[0]))
+                returned = values.get(node.args[0])
+                if returned is None:
+                    raise FrontendError(
+                        "the module returns no single tensor", "return the logits alone"
+                    )
+                logits = self.lowering.logits(returned)
             else:
                 values[node] = self._node(node, values)
+        emitter = self.lowering.emitter
         if logits is None:
             raise FrontendError("the module returns no logits", "return one tensor of logits")
-        self._emit(o.ArgMax(output=self._fresh("class"), inputs=(logits,)))
-        return Program(
-            input_name="image",
-            input_type=self.input_type,
-            ops=tuple(self.ops),
-            tensors=self.tensors,
-            outputs=(logits, self.ops[-1].output),
-            name=name,
-            classes=classes,
-            metadata={
-                "source": "bitwright.nn",
-                "preprocessing": "8-bit pixels as they are",
-                "tie_rule": TIE_RULE,
-            },
+        output = emitter.fresh("class")
+        emitter.emit(o.ArgMax(output=output, inputs=(logits,)))
+        about = {
+            "source": "a torch module",
+            "preprocessing": "8-bit pixels as they are",
+            "tie_rule": TIE_RULE,
+        }
+        if self.lowering.fixed.roundings:
+            worst = max(r.error for r in self.lowering.fixed.roundings)
+            about["fixed_point"] = (
+                f"at most {self.lowering.fixed.bits} fraction bits, "
+                f"{len(self.lowering.fixed.roundings)} roundings, each off by at most {worst:.3g}"
+            )
+            about["fraction_bits"] = json.dumps(
+                {r.value: r.fraction_bits for r in self.lowering.fixed.roundings}
+            )
+        return emitter.program((logits, output), name=name, classes=classes, metadata=about)
+
+    def _node(self, node: torch.fx.Node, values: dict[torch.fx.Node, Value]) -> Value:
+        inputs = [values[a] for a in node.args if isinstance(a, torch.fx.Node) and a in values]
+        name = str(node.target) if node.op == "call_module" else node.name
+        if node.op == "call_function" and node.target in (operator.add, torch.add):
+            if len(inputs) == 2 and len(node.args) == 2 and not node.kwargs:
+                return self.lowering.add(inputs[0], inputs[1], name)
+        elif node.op == "call_function" and node.target is torch.flatten and inputs:
+            return self.lowering.flatten(inputs[0], name)
+        elif node.op == "call_module" and len(inputs) == 1:
+            return self._layer(name, self.modules[name], inputs[0])
+        raise FrontendError(
+            f"'{node.name}' ({node.op} {node.target}) has no exact integer form",
+            "use layers of bitwright.nn and torch.nn, and the addition of two maps",
         )
 
-    # One node of the graph.
-
-    def _node(self, node: torch.fx.Node, values: dict[torch.fx.Node, _Value]) -> _Value:
-        inputs = [values[a] for a in node.args if isinstance(a, torch.fx.Node) and a in values]
-        if node.op == "call_function" and node.target is torch.flatten and inputs:
-            return self._flatten(node, inputs[0])
-        if node.op != "call_module" or len(inputs) != 1:
-            raise FrontendError(
-                f"'{node.name}' ({node.op} {node.target}) has no exact integer form",
-                "use layers of bitwright.nn and torch.nn, one after the other",
-            )
-        layer, value = self.modules[str(node.target)], inputs[0]
+    def _layer(self, name: str, layer: nn.Module, value: Value) -> Value:
+        low = self.lowering
         match layer:
             case PixelLevels():
-                return self._pixels(node, layer, value)
-            case BinaryConv2d():
-                return self._conv(node, layer, value)
-            case BinaryLinear():
-                return self._linear(node, layer, value)
+                return self._pixels(name, layer, value)
+            case Normalise():
+                return self._normalise(name, layer, value)
+            case BinaryConv2d() | BinaryLinear():
+                return self._binary(name, layer, value)
+            case AdaBinConv2d():
+                return self._adabin(name, layer, value)
+            case nn.Conv2d():
+                return self._real_conv(name, layer, value)
+            case nn.Linear():
+                self._check_channels(name, value, layer.in_features)
+                bias = None if layer.bias is None else _floats(layer.bias)
+                return low.real_dense(value, name, _floats(layer.weight), bias)
             case Sign():
-                return self._sign(node, value)
+                return low.sign(value, name)
             case nn.MaxPool2d():
-                return self._pool(node, layer, value)
+                return self._max_pool(name, layer, value)
+            case nn.AvgPool2d() | nn.AdaptiveAvgPool2d():
+                return self._average_pool(name, layer, value)
+            case ChannelShortcut():
+                return low.subsample(value, name, layer.stride, layer.before, layer.after)
             case nn.Flatten():
-                return self._flatten(node, value)
-            case nn.Identity() | nn.Dropout():
+                return low.flatten(value, name)
+            case nn.Identity() | nn.Dropout() | nn.Dropout2d():
                 return value
-        if isinstance(layer, ELEMENTWISE):
-            return self._elementwise(node, layer, value)
-        raise FrontendError(
-            f"layer '{node.target}' ({type(layer).__name__}) has no exact integer form here",
-            "use BinaryConv2d, BinaryLinear, BatchNorm, MaxPool2d, Sign, Flatten",
-        )
+        return self._elementwise(name, layer, value)
 
-    def _pixels(self, node: torch.fx.Node, layer: PixelLevels, value: _Value) -> _Value:
-        if value.name != "image":
-            raise FrontendError(f"layer '{node.target}' is not the first", "put it at the input")
-        name = self._fresh(_name(node))
-        self.tensors[f"{name}.table"] = np.array(layer.table, np.int32)
-        self._emit(o.Lookup(output=name, inputs=(value.name,), table=f"{name}.table"))
-        return _Value(name)
+    # Layers.
 
-    def _conv(self, node: torch.fx.Node, layer: BinaryConv2d, value: _Value) -> _Value:
-        self._check_exact(node, value)
-        self._check_channels(node, value, layer.in_channels)
-        name = self._fresh(_name(node))
-        weights = _binary(layer.binary_weight()).transpose(0, 2, 3, 1)
-        self.tensors[f"{name}.weights"] = weights
-        side = layer.padding
-        self._emit(
-            o.Conv2d(
-                output=name,
-                inputs=(value.name,),
-                weights=f"{name}.weights",
-                stride=(layer.stride, layer.stride),
-                padding=(side, side, side, side),
-                pad_value=layer.pad_value,
-                groups=layer.groups,
+    def _pixels(self, name: str, layer: PixelLevels, value: Value) -> Value:
+        self._check_first(name, value)
+        output = self.lowering.emitter.fresh(name)
+        op = o.Lookup(output=output, inputs=("image",), table=f"{output}.table")
+        self.lowering.emitter.emit(op, table=np.array(layer.table, np.int32))
+        return self.lowering.integers(output)
+
+    def _normalise(self, name: str, layer: Normalise, value: Value) -> Value:
+        self._check_first(name, value)
+        mean, std = _floats(layer.mean).reshape(-1), _floats(layer.std).reshape(-1)
+        self._check_channels(name, value, len(mean))
+        form = Form((("image", 1 / (255 * std)),), (-mean / std)[None, None])
+        return self.lowering.bounded(form)
+
+    def _check_first(self, name: str, value: Value) -> None:
+        if value.exact != "image":
+            raise FrontendError(f"layer '{name}' is not the first", "put it at the input")
+
+    def _check_not_pixels(self, name: str, value: Value) -> None:
+        if value.source == "image":
+            raise FrontendError(
+                f"layer '{name}' takes real numbers: the pixels as they are",
+                "put PixelLevels or Normalise before it",
             )
-        )
-        return _Value(name)
 
-    def _linear(self, node: torch.fx.Node, layer: BinaryLinear, value: _Value) -> _Value:
-        self._check_exact(node, value)
-        self._check_channels(node, value, layer.in_features)
-        name = self._fresh(_name(node))
-        weights = _binary(layer.binary_weight())
-        self.tensors[f"{name}.weights"] = (
-            weights if value.order is None else weights[:, value.order]
-        )
-        self._emit(o.Dense(output=name, inputs=(value.name,), weights=f"{name}.weights"))
-        return _Value(name)
-
-    def _sign(self, node: torch.fx.Node, value: _Value) -> _Value:
-        if isinstance(self.types[value.name], Bits):
-            return value
-        name = self._fresh(_name(node))
-        thresholds, rising = self._thresholds(node, value)
-        self.tensors[f"{name}.thresholds"] = thresholds
-        self.tensors[f"{name}.rising"] = rising
-        bits = name if value.pool is None else self._fresh(f"{name}.unpooled")
-        self._emit(
-            o.Threshold(
-                output=bits,
-                inputs=(value.name,),
-                thresholds=f"{name}.thresholds",
-                rising=f"{name}.rising",
+    def _binary(self, name: str, layer: BinaryConv2d | BinaryLinear, value: Value) -> Value:
+        self._check_not_pixels(name, value)
+        if value.exact is None and value.form.terms[0][0] != "image":
+            raise FrontendError(
+                f"layer '{name}' takes real numbers where bits are expected",
+                "put a Sign before it",
             )
-        )
-        if value.pool is not None:
-            # sign(max(x)) = max(sign(x)): the sign rises.
-            self._emit(replace(value.pool, output=name, inputs=(bits,)))
-        return _Value(name, order=value.order)
+        bits = layer.binary_weight().detach().numpy() > 0
+        if isinstance(layer, BinaryLinear):
+            self._check_channels(name, value, layer.in_features)
+            made = self.lowering.binary_dense(value, name, bits)
+        else:
+            self._check_channels(name, value, layer.in_channels)
+            window = _window(layer.stride, layer.padding, layer.groups)
+            kernels = bits.transpose(0, 2, 3, 1)
+            made = self.lowering.binary_conv(value, name, kernels, window, layer.pad_value)
+        scales = layer.scales()
+        if scales is None:
+            return made
+        return self._elementwise(f"{name}.scale", ChannelScale(scales.detach()), made)
 
-    def _pool(self, node: torch.fx.Node, layer: nn.MaxPool2d, value: _Value) -> _Value:
+    def _adabin(self, name: str, layer: AdaBinConv2d, value: Value) -> Value:
+        self._check_not_pixels(name, value)
+        self._check_channels(name, value, layer.in_channels)
+        scale, centre = float(layer.alpha_a.detach()), float(layer.beta_a.detach())
+        if not np.isfinite([scale, centre]).all() or scale == 0:
+            raise FrontendError(
+                f"layer '{name}' has alpha_a = {scale}, beta_a = {centre}", "repair the checkpoint"
+            )
+        channels = layer.in_channels
+        value = self.lowering.one_integer(value, f"{name}.in")
+        shift = line(np.full(channels, 1 / scale), np.full(channels, -centre / scale))
+        shifted = replace(value, form=value.form.through(shift), source=None, steps=(), reach=None)
+        bits = self.lowering.sign(shifted, f"{name}.bits")
+        weights = (layer.binary_weight() > 0).detach().numpy().transpose(0, 2, 3, 1)
+        return self.lowering.two_level_conv(
+            bits,
+            name,
+            weights,
+            _window(layer.stride, layer.padding, 1),
+            (scale, centre),
+            (_floats(layer.std()), _floats(layer.mean())),
+        )
+
+    def _real_conv(self, name: str, layer: nn.Conv2d, value: Value) -> Value:
+        self._check_not_pixels(name, value)
+        self._check_channels(name, value, layer.in_channels)
+        if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+            raise FrontendError(
+                f"layer '{name}' pads in a way other than zeros", "give padding as numbers"
+            )
+        if _pair(layer.dilation) != (1, 1):
+            raise FrontendError(f"layer '{name}' is dilated", "use a plain Conv2d")
+        window = _window(layer.stride, layer.padding, layer.groups)
+        weights = _floats(layer.weight).transpose(0, 2, 3, 1)
+        bias = None if layer.bias is None else _floats(layer.bias)
+        return self.lowering.real_conv(value, name, weights, bias, window)
+
+    def _max_pool(self, name: str, layer: nn.MaxPool2d, value: Value) -> Value:
         if layer.ceil_mode or _pair(layer.dilation) != (1, 1) or layer.return_indices:
             raise FrontendError(
-                f"layer '{node.target}' uses ceil_mode, dilation or return_indices",
+                f"layer '{name}' uses ceil_mode, dilation or return_indices",
                 "use a plain MaxPool2d",
             )
-        if value.pool is not None:
-            raise FrontendError(
-                f"layer '{node.target}' pools a second time after a falling BatchNorm",
-                "put a Sign between the two poolings",
-            )
-        name = self._fresh(_name(node))
-        rows, columns = _pair(layer.padding)
+        window = _window(layer.stride, layer.padding, 1)
         pool = o.MaxPool2d(
             output=name,
-            inputs=(value.name,),
+            inputs=("image",),
             kernel=_pair(layer.kernel_size),
-            stride=_pair(layer.stride),
-            padding=(rows, rows, columns, columns),
+            stride=window.stride,
+            padding=window.padding,
         )
-        if value.steps and not self._rises(node, value):
-            return replace(value, pool=pool)
-        self._emit(pool)
-        return replace(value, name=name)
+        return self.lowering.max_pool(value, name, pool)
 
-    def _flatten(self, node: torch.fx.Node, value: _Value) -> _Value:
-        self._check_exact(node, value)
-        shape = self.types[value.name].shape
-        if len(shape) == 1:
-            return value
-        name = self._fresh(_name(node))
-        self._emit(o.Flatten(output=name, inputs=(value.name,)))
-        rows, columns, channels = shape
-        torch_index = np.arange(rows * columns * channels).reshape(channels, rows, columns)
-        return _Value(name, order=torch_index.transpose(1, 2, 0).reshape(-1))
+    def _average_pool(
+        self, name: str, layer: nn.AvgPool2d | nn.AdaptiveAvgPool2d, value: Value
+    ) -> Value:
+        rows, columns = self.lowering.type_of(value).shape[:2]
+        if isinstance(layer, nn.AdaptiveAvgPool2d):
+            if _pair(layer.output_size) != (1, 1):
+                raise FrontendError(
+                    f"layer '{name}' averages to {layer.output_size}", "use AdaptiveAvgPool2d(1)"
+                )
+            return self.lowering.average_pool(value, name, (rows, columns), (1, 1))
+        if _pair(layer.padding) != (0, 0) or layer.ceil_mode or layer.divisor_override:
+            raise FrontendError(
+                f"layer '{name}' pads, uses ceil_mode or a divisor", "use a plain AvgPool2d"
+            )
+        kernel, stride = _pair(layer.kernel_size), _pair(layer.stride)
+        return self.lowering.average_pool(value, name, kernel, stride)
 
-    def _elementwise(self, node: torch.fx.Node, layer: nn.Module, value: _Value) -> _Value:
-        if isinstance(self.types[value.name], Bits):
-            raise FrontendError(
-                f"layer '{node.target}' ({type(layer).__name__}) acts on bits",
-                "put it before the Sign",
-            )
-        if value.pool is not None:
-            raise FrontendError(
-                f"layer '{node.target}' comes after a MaxPool2d of a falling BatchNorm",
-                "pool before the first BatchNorm, or after the Sign",
-            )
+    def _elementwise(self, name: str, layer: nn.Module, value: Value) -> Value:
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            self._check_batch_norm(node, layer, value)
-        return replace(value, steps=(*value.steps, layer))
-
-    def _logits(self, value: _Value | None) -> str:
-        if value is None:
-            raise FrontendError("the module returns no single tensor", "return the logits alone")
-        scaled = all(isinstance(step, LogitScale) for step in value.steps)
-        if not scaled or value.pool is not None or isinstance(self.types[value.name], Bits):
+            check_batch_norm(name, layer)
+            self._check_channels(name, value, layer.num_features)
+        maps = len(self.lowering.type_of(value).shape) == 3
+        channels = self.lowering.channels(value)
+        lines = lines_of(layer, channels)
+        if lines is None:
             raise FrontendError(
-                "the module's logits are not integers times one positive constant",
-                "end it with BinaryLinear, and LogitScale if a scale is wanted",
+                f"layer '{name}' ({type(layer).__name__}) has no exact integer form here",
+                "use the layers of bitwright.nn; docs/importing.md lists them",
             )
-        if len(self.types[value.name].shape) != 1:
-            raise FrontendError("the module returns a map, not a vector of logits", "flatten it")
-        return value.name
 
-    # What the float steps do.
-
-    def _evaluate(
-        self, node: torch.fx.Node, value: _Value, select: Callable[[torch.Tensor], torch.Tensor]
-    ) -> npt.NDArray[Any]:
-        """Run the steps on every integer in the value's bounds: (channels, integers)."""
-        source = self.types[value.name]
-        integers = torch.arange(source.lo, source.hi + 1, dtype=torch.float32)
-        if max(-source.lo, source.hi) >= 2**24:
-            raise FrontendError(
-                f"the sums before '{node.target}' reach {source.hi}, where float32 is not exact",
-                "use fewer inputs or smaller weights",
-            )
-        channels = source.shape[-1]
-        maps = len(source.shape) == 3
-        size = max(1, _CHUNK // channels)
-        parts = []
-        for first in range(0, len(integers), size):
-            x = integers[first : first + size, None].expand(-1, channels)
-            x = x.T.reshape(1, channels, 1, -1).contiguous() if maps else x.contiguous()
+        def run(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+            tensor = torch.from_numpy(np.ascontiguousarray(x))
             with torch.inference_mode():
-                for step in value.steps:
-                    x = step(x)
-                y = select(x)
-            parts.append(y[0, :, 0].numpy() if maps else y.T.numpy())
-        return np.concatenate(parts, axis=1)
+                if maps:
+                    spread = tensor.T.reshape(1, channels, 1, -1).contiguous()
+                    return np.asarray(layer(spread)[0, :, 0].T.numpy())
+                return np.asarray(layer(tensor).numpy())
 
-    def _rises(self, node: torch.fx.Node, value: _Value) -> bool:
-        results = self._evaluate(node, value, lambda y: y)
-        return bool(np.all(np.diff(results, axis=1) >= 0))
+        return self.lowering.elementwise(value, Step(name, run, lines, reach_of(layer)))
 
-    def _thresholds(
-        self, node: torch.fx.Node, value: _Value
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
-        """Thresholds and polarities of the sign of the steps, in the program's order."""
-        fires = self._evaluate(node, value, lambda y: y >= 0)
-        lo = self.types[value.name].lo
-        changes = (fires[:, 1:] != fires[:, :-1]).sum(axis=1)
-        if (changes > 1).any():
-            channel = int(np.argmax(changes))
+    def _check_channels(self, name: str, value: Value, channels: int) -> None:
+        have = self.lowering.channels(value)
+        if have != channels:
             raise FrontendError(
-                f"the bit of '{node.target}' is no threshold of the sum (channel {channel})",
-                "use only steps that rise or fall, such as BatchNorm, before a Sign",
-            )
-        first, last = fires[:, 0], fires[:, -1]
-        rising = ~first | last
-        count = fires.sum(axis=1)
-        # Rising: the top `count` integers fire. Falling: the lowest `count` do.
-        thresholds = np.where(rising, lo + fires.shape[1] - count, lo + count - 1)
-        if value.order is not None and len(self.types[value.name].shape) == 1:
-            thresholds, rising = thresholds[value.order], rising[value.order]
-        return thresholds.astype(np.int32), rising
-
-    # Checks.
-
-    def _check_exact(self, node: torch.fx.Node, value: _Value) -> None:
-        if not value.exact or value.name == "image":
-            raise FrontendError(
-                f"layer '{node.target}' takes real numbers where bits or integers are expected",
-                "put a Sign (or, for pixels, PixelLevels) before it",
-            )
-
-    def _check_channels(self, node: torch.fx.Node, value: _Value, channels: int) -> None:
-        shape = self.types[value.name].shape
-        if shape[-1] != channels:
-            raise FrontendError(
-                f"layer '{node.target}' takes {channels} channels and gets {shape[-1]}",
+                f"layer '{name}' takes {channels} channels and gets {have}",
                 "correct the module, or the input shape",
             )
 
-    def _check_batch_norm(
-        self, node: torch.fx.Node, layer: nn.BatchNorm1d | nn.BatchNorm2d, value: _Value
-    ) -> None:
-        self._check_channels(node, value, layer.num_features)
-        if layer.running_mean is None or layer.running_var is None:
-            raise FrontendError(
-                f"layer '{node.target}' has no running statistics",
-                "train with track_running_stats=True",
-            )
-        named = {
-            "gamma": layer.weight,
-            "beta": layer.bias,
-            "mean": layer.running_mean,
-            "variance": layer.running_var,
-        }
-        for what, tensor in named.items():
-            if tensor is not None and not bool(torch.isfinite(tensor).all()):
-                raise FrontendError(
-                    f"layer '{node.target}' has a {what} that is NaN or infinite",
-                    "train again with a lower learning rate, or repair the checkpoint",
-                )
-        if bool((layer.running_var < 0).any()):
-            raise FrontendError(
-                f"layer '{node.target}' has a variance below zero", "repair the checkpoint"
-            )
 
-    # Building.
-
-    def _fresh(self, name: str) -> str:
-        candidate, number = name, 1
-        while candidate in self.types:
-            number += 1
-            candidate = f"{name}_{number}"
-        return candidate
-
-    def _emit(self, op: o.Op) -> None:
-        inputs = {name: self.types[name] for name in op.inputs}
-        (name, kind), *others = inputs.items()
-        if others:
-            raise TypeError("plain networks have ops of one input")
-        self.types[op.output] = infer_types(name, kind, [op], self.tensors, [op.output])[op.output]
-        self.ops.append(op)
+def _floats(tensor: torch.Tensor) -> npt.NDArray[np.float64]:
+    return np.asarray(tensor.detach().double().numpy())
 
 
-def _name(node: torch.fx.Node) -> str:
-    """A layer's own name, as a value's name in a program."""
-    name = str(node.target) if node.op == "call_module" else node.name
-    return name if name[0].isalpha() else f"layer{name}"
-
-
-def _binary(weight: torch.Tensor) -> npt.NDArray[np.bool_]:
-    return np.asarray(weight.detach().numpy() > 0)
+def _window(stride: Any, padding: Any, groups: int) -> Window:
+    rows, columns = _pair(padding)
+    return Window(_pair(stride), (rows, rows, columns, columns), groups)
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    first, second = value if isinstance(value, tuple) else (value, value)
+    first, second = value if isinstance(value, tuple | list) else (value, value)
     return int(first), int(second)
