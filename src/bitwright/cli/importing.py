@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bitwright.errors import ConfigError
 from bitwright.files import check_writable
 
 app = typer.Typer(help="Import a network of another tool.", no_args_is_help=True)
@@ -40,3 +41,57 @@ def import_finn(
     program = finn.import_finn(folder, load_topology(topology), name=name)
     codec.save(program, output)
     print(f"{output}: {len(program.ops)} ops, digest {program.digest[:16]}")
+
+
+@app.command("adabin")
+def import_adabin(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="AdaBin's checkpoint (model.th).")],
+    output: Output,
+    name: Annotated[str, typer.Option("--name", help="The network's name.")] = "",
+) -> None:
+    """Import the ResNet-20 of huawei-noah/Efficient-Computing's AdaBin."""
+    from bitwright.frontends.checkpoints.adabin import (  # noqa: PLC0415 - torch only when needed
+        import_adabin,
+    )
+    from bitwright.ir import codec  # noqa: PLC0415
+
+    check_writable(output)
+    program = import_adabin(file, name=name)
+    codec.save(program, output)
+    print(f"{output}: {len(program.ops)} ops, digest {program.digest[:16]}")
+
+
+@app.command("qonnx")
+def import_qonnx(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A QONNX (.onnx) file.")],
+    output: Output,
+    input_scale: Annotated[
+        str | None,
+        typer.Option(
+            "--input-scale",
+            metavar="S|raw",
+            help="The graph's input is pixel / S; raw is 1. By default 255, or what the file says.",
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="The network's name.")] = "",
+) -> None:
+    """Import a QONNX file, such as brevitas exports."""
+    from bitwright.frontends import qonnx  # noqa: PLC0415 - imported when needed
+    from bitwright.ir import codec  # noqa: PLC0415
+
+    check_writable(output)
+    scale = None if input_scale is None else _scale(input_scale)
+    program = qonnx.import_qonnx(file, input_scale=scale, name=name)
+    codec.save(program, output)
+    print(f"{output}: {len(program.ops)} ops, digest {program.digest[:16]}")
+
+
+def _scale(text: str) -> float:
+    if text == "raw":
+        return 1.0
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"'{text}' is no input scale", "give a positive number, or raw"
+        ) from error
