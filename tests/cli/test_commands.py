@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -236,3 +237,41 @@ def test_quick_commands_load_neither_torch_nor_numba(command, model):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
+
+
+def test_certify_says_whether_it_holds(bitwright, tmp_path):
+    import torch  # noqa: PLC0415 - only here
+    from torch import nn  # noqa: PLC0415
+
+    from bitwright.frontends.torch_lower import lower  # noqa: PLC0415
+    from bitwright.nn import build  # noqa: PLC0415
+    from bitwright.nn.run_folder import save_network  # noqa: PLC0415
+
+    params = {"input_shape": [8, 8, 1], "widths": [16], "classes": 4}
+    torch.manual_seed(0)
+    network = build("mlp", **params)
+    for norm in (layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d)):
+        norm.running_mean.uniform_(-9, 9)
+    save_network(tmp_path, network.state_dict(), {"model": "mlp", "params": params})
+    program, noise = lower(network, (8, 8, 1), name="mine"), labelled()
+    codec.save(program, tmp_path / "mine.safetensors")
+    np.savez(tmp_path / "noise.npz", x=noise.images, y=noise.labels)
+    arguments = (tmp_path, tmp_path / "mine.safetensors", "--data", tmp_path / "noise.npz")
+    file, page = tmp_path / "certificate.json", tmp_path / "page.html"
+    code, out, _ = bitwright("certify", *arguments, "--json", file, "--report", page)
+    assert code == 0
+    assert "the certificate holds" in out
+    assert json.loads(file.read_text())["holds"] is True
+    assert "The certificate holds." in page.read_text()
+
+    name = next(op.output for op in program.ops if op.kind == "Threshold")
+    key = program.definitions[name].thresholds
+    tensors = {**program.tensors, key: program.tensors[key] + np.int32(400)}
+    codec.save(replace(program, tensors=tensors), tmp_path / "mine.safetensors")
+    code, out, _ = bitwright("certify", *arguments, "--limit", 40)
+    assert code == 1
+    assert f"layer '{name}'" in out
+    assert "does NOT hold" in out
+    code, _, err = bitwright("certify", tmp_path / "nowhere", *arguments[1:])
+    assert code == 2
+    assert "nowhere" in err

@@ -12,7 +12,18 @@ from typing import Annotated
 import typer
 
 from bitwright import __version__
-from bitwright.cli import classify, diff, doctor, evaluate, importing, show, train, zoo
+from bitwright.cli import (
+    certify,
+    classify,
+    diff,
+    doctor,
+    evaluate,
+    exporting,
+    importing,
+    show,
+    train,
+    zoo,
+)
 from bitwright.errors import BitwrightError
 
 app = typer.Typer(
@@ -28,9 +39,11 @@ app.command("show")(show.show)
 app.command("eval")(evaluate.evaluate)
 app.command("classify")(classify.classify)
 app.command("diff")(diff.diff)
+app.command("certify")(certify.certify)
 app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 app.add_typer(importing.app, name="import")
+app.add_typer(exporting.app, name="export")
 app.add_typer(zoo.app, name="zoo")
 
 

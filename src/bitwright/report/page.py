@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bitwright.certificate import Certificate
 from bitwright.errors import ConfigError
 from bitwright.files import write_atomically
 from bitwright.flow import Evaluation
@@ -31,6 +32,7 @@ from bitwright.report.sections import (
     samples,
     work,
 )
+from bitwright.report.sections import certificate as certified
 from bitwright.report.style import STYLE
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
@@ -71,6 +73,7 @@ def write_report(
     *,
     command: str | None = None,
     sections: Sequence[Section] = SECTIONS,
+    certificate: Certificate | None = None,
 ) -> None:
     """Write a page about evaluations, whole or not at all.
 
@@ -84,13 +87,16 @@ def write_report(
         The command line that does the same again.
     sections
         What to show.
+    certificate
+        A comparison with the framework's own model, shown in a section of its own.
 
     Raises
     ------
     ConfigError
         If there are no evaluations, or the file cannot be written.
     """
-    write_atomically(path, render(evaluations, command=command, sections=sections).encode())
+    page = render(evaluations, command=command, sections=sections, certificate=certificate)
+    write_atomically(path, page.encode())
 
 
 def render(
@@ -98,6 +104,7 @@ def render(
     *,
     command: str | None = None,
     sections: Sequence[Section] = SECTIONS,
+    certificate: Certificate | None = None,
 ) -> str:
     """Return the page that `write_report` writes.
 
@@ -108,7 +115,11 @@ def render(
     """
     if not evaluations:
         raise ConfigError("there is nothing to report", "give at least one evaluation")
-    every = (*sections, Section("origin", "Origin", lambda e: origin.render(e, command)))
+    last = [Section("origin", "Origin", lambda e: origin.render(e, command))]
+    if certificate is not None:
+        found = certificate
+        last.insert(0, Section("certificate", "Certificate", lambda _: certified.render(found)))
+    every = (*sections, *last)
     rendered = [(section, section.render(evaluations)) for section in every]
     shown = [(section, content) for section, content in rendered if content]
     body = tag(
