@@ -47,7 +47,8 @@ def show(model: common.Model, json_file: common.Json = None) -> None:
     print(f"{program.name or model}  digest {program.digest[:16]}")
     print(f"input: {program.input_type}; counted per image")
     for key, value in program.metadata.items():
-        print(f"{key}: {value}")
+        if key != "fraction_bits":  # one number for each stored value: for programs, not people
+            print(f"{key}: {value}")
     columns = {
         "op": False,
         "kind": False,

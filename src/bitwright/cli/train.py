@@ -36,7 +36,7 @@ def train(
 
     A run that was cut off goes on where it stopped when the same command is given again.
     """
-    from bitwright.nn import load_recipe  # noqa: PLC0415 - torch only for training
+    from bitwright.nn import leads, load_recipe  # noqa: PLC0415 - torch only for training
     from bitwright.training import make  # noqa: PLC0415
 
     chosen = load_recipe(recipe)
@@ -70,6 +70,8 @@ def train(
             progress=update,
             accelerator=accelerator,
         )
+    if not leads():
+        return  # another process of this run prints
     common.write_json(made.card, json_file)
     if json_file == "-":
         return

@@ -37,7 +37,7 @@ Bools = npt.NDArray[np.bool_]
 ENUMERATED = 2**22
 """Sums with at most so many values are run one by one."""
 _CHUNK = 2**22
-_DIGIT_ROOM = 8
+_DIGIT_ROOM = 2
 
 
 @dataclass(frozen=True, eq=False)
