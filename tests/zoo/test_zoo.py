@@ -56,9 +56,9 @@ def test_fmnist_cnn_on_the_shipped_sample():
 
 def test_unknown_names_are_refused():
     with pytest.raises(UnknownNameError, match="did you mean 'fmnist-cnn'"):
-        zoo.card("fmnist-cmm")
+        zoo.card("fmnist-cn")
     with pytest.raises(UnknownNameError, match="did you mean 'fmnist-cnn'"):
-        zoo.locate("fmnist-cmm")
+        zoo.locate("fmnist-cn")
 
 
 @pytest.mark.parametrize("name", NAMES)
