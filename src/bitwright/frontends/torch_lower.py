@@ -27,13 +27,14 @@ from torch import nn
 from bitwright.errors import FrontendError, ProgramError
 from bitwright.frontends.fixed import Form
 from bitwright.frontends.lines import line
-from bitwright.frontends.lowering import Lowering, Step, Value, Window
+from bitwright.frontends.lowering import Lowering
 from bitwright.frontends.torch_layers import (
     ChannelScale,
     check_batch_norm,
     lines_of,
     reach_of,
 )
+from bitwright.frontends.values import Step, Value, Window
 from bitwright.ir import ops as o
 from bitwright.ir.program import Program
 from bitwright.ir.types import Int

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bitwright.frontends.lines import Lines, line
-from bitwright.frontends.lowering import Step
 from bitwright.frontends.qonnx.file import Node
 from bitwright.frontends.qonnx.ops import (
     BATCH_NORM,
@@ -19,6 +18,7 @@ from bitwright.frontends.qonnx.ops import (
     multi_threshold,
 )
 from bitwright.frontends.qonnx.tensors import Tensor, Tensors, value_name
+from bitwright.frontends.values import Step
 
 Array = npt.NDArray[Any]
 

@@ -24,12 +24,13 @@ import numpy.typing as npt
 
 from bitwright.errors import FrontendError, ProgramError
 from bitwright.frontends.lines import line
-from bitwright.frontends.lowering import Lowering, Step, Value
+from bitwright.frontends.lowering import Lowering
 from bitwright.frontends.qonnx import windows
 from bitwright.frontends.qonnx.elementwise import SUPPORTED, Elementwise
 from bitwright.frontends.qonnx.file import Graph, Node, read
 from bitwright.frontends.qonnx.ops import REPAIR, fold, reshaped
 from bitwright.frontends.qonnx.tensors import Tensor, value_name
+from bitwright.frontends.values import Step, Value
 from bitwright.ir import ops as o
 from bitwright.ir.program import Program
 from bitwright.ir.types import Int

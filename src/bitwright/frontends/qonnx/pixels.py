@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bitwright.frontends import thresholds
-from bitwright.frontends.lowering import Lowering, Value
+from bitwright.frontends.lowering import Lowering
+from bitwright.frontends.values import Value
 from bitwright.ir import ops as o
 
 Floats32 = npt.NDArray[np.float32]

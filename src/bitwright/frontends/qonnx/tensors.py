@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bitwright.frontends.lines import line
-from bitwright.frontends.lowering import Lowering, Step, Value
+from bitwright.frontends.lowering import Lowering
 from bitwright.frontends.qonnx import pixels
 from bitwright.frontends.qonnx.file import Node
 from bitwright.frontends.qonnx.ops import REPAIR
+from bitwright.frontends.values import Step, Value
 from bitwright.ir import ops as o
 
 Array = npt.NDArray[Any]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bitwright.frontends.lowering import Window
 from bitwright.frontends.qonnx.file import Node
+from bitwright.frontends.values import Window
 
 Array = npt.NDArray[Any]
 
