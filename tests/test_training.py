@@ -1,9 +1,10 @@
-"""A recipe becomes a network file and a card, and the integers are as good as the floats."""
+"""A recipe becomes a network file, a card and a certificate: the integers are the floats."""
 
 import json
 
 import numpy as np
 
+from bitwright import training
 from bitwright.ir import codec
 from bitwright.nn import load_recipe
 from bitwright.training import make
@@ -26,7 +27,8 @@ lr = 1e-2
 """
 
 
-def test_a_recipe_becomes_a_file_and_a_card(tmp_path):
+def test_a_recipe_becomes_a_file_a_card_and_a_certificate(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CERTIFIED_IMAGES", 50)
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 96)
     images = rng.integers(0, 90, (96, 6, 6), dtype=np.uint8) + (labels * 80)[:, None, None]
@@ -39,3 +41,15 @@ def test_a_recipe_becomes_a_file_and_a_card(tmp_path):
     metrics = {m["metric"]: m["value"] for m in card["record"]["measurements"]}
     assert metrics["accuracy"] == card["float_accuracy"]
     assert metrics["images"] == 96
+    certificate = json.loads((tmp_path / "run" / "tiny.certificate.json").read_text())
+    assert certificate == json.loads(json.dumps(made.certificate.to_json()))
+    assert certificate["program"] == program.digest
+    assert certificate["source"] == certificate["model"] == "tiny"
+    assert certificate["holds"] is True
+    assert certificate["data"]["count"] == certificate["agreement"]["float32"]["total"] == 50
+    assert str(tmp_path) not in json.dumps(certificate)
+
+    (tmp_path / "run" / "tiny.certificate.json").unlink()
+    again = make("tiny", load_recipe(str(tmp_path / "tiny.toml")), tmp_path / "run")
+    assert again.program.digest == program.digest  # resumed: nothing left to train
+    assert json.loads((tmp_path / "run" / "tiny.certificate.json").read_text()) == certificate

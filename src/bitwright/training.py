@@ -1,4 +1,4 @@
-"""From a recipe to a packed network with its card: train, lower, evaluate, write."""
+"""From a recipe to a packed network with card and certificate: train, lower, evaluate, write."""
 
 from __future__ import annotations
 
@@ -12,22 +12,28 @@ from typing import Any
 
 from bitwright import data as data_sets
 from bitwright import flow
+from bitwright.certificate import Certificate
+from bitwright.certify import certify
 from bitwright.files import write_atomically
 from bitwright.frontends import torch_lower
+from bitwright.frontends.torch_source import TorchSource
 from bitwright.ir import codec
 from bitwright.ir.program import Program
 from bitwright.nn import Progress, Recipe, train
 
 TIE_IMAGES = 1000
 """Test images on which exact zeros before a sign are counted."""
+CERTIFIED_IMAGES = 1000
+"""Test images on which program and module are compared, layer by layer."""
 
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """A trained network: the program, what its card says, and where both were written."""
+    """A trained network: the program, its card and certificate, and where the program lies."""
 
     program: Program
     card: dict[str, Any]
+    certificate: Certificate
     path: Path
 
 
@@ -41,16 +47,17 @@ def make(
     progress: Callable[[Progress], None] | None = None,
     accelerator: str = "cpu",
 ) -> Made:
-    """Train a network, lower it, evaluate the integers on the test set, and write both files.
+    """Train a network, lower it, evaluate the integers on the test set, and write the files.
 
     Parameters
     ----------
     name
-        The network's name; the files are ``<name>.safetensors`` and ``<name>.json``.
+        The network's name; the files are ``<name>.safetensors``, the card ``<name>.json`` and
+        ``<name>.certificate.json``, which says whether the program is what the module is.
     recipe
         What to train.
     folder
-        The run's folder: checkpoints, log, and the two files. A run that was cut off is resumed.
+        The run's folder: checkpoints, log, and these files. A run that was cut off is resumed.
     data_dir
         Where the data set lies; see `bitwright.data.load`.
     resume
@@ -81,6 +88,7 @@ def make(
     )
     ties = torch_lower.count_ties(trained.network, test.images[:TIE_IMAGES])
     record = flow.evaluate(program, test).record
+    certificate = certify(TorchSource(trained.network, name), program, test.head(CERTIFIED_IMAGES))
     card = {
         "name": name,
         "digest": program.digest,
@@ -95,5 +103,7 @@ def make(
     }
     path = folder / f"{name}.safetensors"
     codec.save(program, path)
-    write_atomically(folder / f"{name}.json", (json.dumps(card, indent=2) + "\n").encode())
-    return Made(program, card, path)
+    for suffix, content in ((".json", card), (".certificate.json", certificate.to_json())):
+        text = json.dumps(content, indent=2) + "\n"
+        write_atomically(folder / f"{name}{suffix}", text.encode())
+    return Made(program, card, certificate, path)

@@ -1,6 +1,7 @@
-"""The shipped networks are what their cards say."""
+"""The networks of the package and of the folder ``zoo/`` are what their papers say."""
 
 import json
+import re
 
 import pytest
 
@@ -28,6 +29,34 @@ def test_the_card_describes_the_file(name):
     assert program.digest == card.fields["digest"] == card.fields["record"]["program"]
     assert program.name == name
     assert {"recipe", "train_data", "training_seconds", "date"} <= set(card.fields)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_certificate_speaks_of_the_file_and_holds(name):
+    card = zoo.card(name)
+    found = card.certificate
+    assert found is not None, "bitwright certify makes one"
+    assert found["program"] == codec.load(card.path).digest
+    assert found["model"] == name
+    assert found["holds"] is True
+    assert found["objections"] == []
+    assert found["layers"]
+    evaluated = card.fields["record"]["data"]
+    assert found["data"]["name"] == evaluated["name"]
+    assert found["data"]["count"] >= 1000
+    assert found["accuracy"]["program"]["total"] == found["data"]["count"]
+    if found["data"]["count"] == evaluated["count"]:
+        assert found["data"]["digest"] == evaluated["digest"]
+        assert found["accuracy"]["program"]["count"] == value(card, "correct")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_papers_are_short_and_name_no_place_on_a_machine(name):
+    for suffix in (".json", ".certificate.json"):
+        text = zoo.card(name).path.with_name(f"{name}{suffix}").read_text(encoding="utf-8")
+        assert len(text) <= 40_000
+        assert re.findall(r'(?<!\w)/[^"]*|[A-Z]:\\[^"]*', text) == []
+        assert json.loads(text)
 
 
 def test_fmnist_cnn_is_small_and_good():

@@ -1,5 +1,6 @@
-"""Trained networks that ship with the package, each a program file with a card beside it."""
+"""Trained networks, each a program file with a card and a certificate beside it."""
 
-from bitwright.zoo.catalogue import Card, card, locate, names
+from bitwright.zoo.catalogue import Card, card, downloadable, locate, names
+from bitwright.zoo.download import get
 
-__all__ = ["Card", "card", "locate", "names"]
+__all__ = ["Card", "card", "downloadable", "get", "locate", "names"]

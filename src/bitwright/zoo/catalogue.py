@@ -1,4 +1,4 @@
-"""What is in the zoo, and where: ``<name>.safetensors`` with the card ``<name>.json`` beside it."""
+"""What is in the zoo: a program with its card and its certificate beside it."""
 
 from __future__ import annotations
 
@@ -8,26 +8,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bitwright.errors import UnknownNameError
-
-FOLDER = Path(__file__).parent
+from bitwright.errors import BitwrightError, ConfigError, DataError, UnknownNameError
+from bitwright.zoo import places
+from bitwright.zoo.index import CARD, CERTIFICATE
 
 
 @dataclass(frozen=True)
 class Card:
     """Where a network comes from: recipe, data and its hash, accuracy, date.
 
-    `fields` is the JSON of the card as it stands.
+    `path` is the program's file and `fields` the JSON of the card as it stands. `certificate` is
+    that of the certificate, as `bitwright.certificate.Certificate.to_json` gives it; None if the
+    network has none.
     """
 
     name: str
     path: Path
     fields: dict[str, Any]
+    certificate: dict[str, Any] | None
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all networks in the zoo."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors")))
+    """Return the names of all networks of the zoo that are on this machine."""
+    return places.names()
+
+
+def downloadable() -> dict[str, int]:
+    """Return the networks that are not on this machine but can be got: bytes by name."""
+    return {
+        name: sum(file.size for file in files)
+        for name, files in places.indexed().items()
+        if places.find(name) is None
+    }
 
 
 def card(name: str) -> Card:
@@ -37,11 +49,21 @@ def card(name: str) -> Card:
     ------
     UnknownNameError
         If the zoo has none of that name.
+    DataError
+        If it has, but not on this machine.
+    ConfigError
+        If the card or the certificate is damaged.
     """
-    if name not in names():
-        raise UnknownNameError("network in the zoo", name, names())
-    fields = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    return Card(name, FOLDER / f"{name}.safetensors", fields)
+    path = places.find(name)
+    if path is None:
+        raise absent(name)
+    certificate = path.with_name(f"{name}{CERTIFICATE}")
+    return Card(
+        name,
+        path,
+        _read(path.with_name(f"{name}{CARD}")),
+        _read(certificate) if certificate.is_file() else None,
+    )
 
 
 def locate(model: str | os.PathLike[str]) -> Path:
@@ -51,10 +73,36 @@ def locate(model: str | os.PathLike[str]) -> Path:
     ------
     UnknownNameError
         If it is neither a zoo name nor a file.
+    DataError
+        If it is a network of the zoo that is not on this machine.
     """
     name = os.fspath(model)
-    if name in names():
-        return FOLDER / f"{name}.safetensors"
-    if Path(name).exists():
+    found = places.find(name)
+    if found is not None:
+        return found
+    if os.path.exists(name):
         return Path(name)
-    raise UnknownNameError("model", name, names(), also=", or a file made by 'bitwright import'")
+    raise absent(name, "model", also=", or a file made by 'bitwright import'")
+
+
+def absent(name: str, kind: str = "network in the zoo", also: str = "") -> BitwrightError:
+    """Return the error for a name that no network on this machine has."""
+    others = downloadable()
+    if name in others:
+        return DataError(
+            f"the network '{name}' is not on this machine",
+            f"get it with 'bitwright zoo get {name}'",
+        )
+    if others:
+        also = f" ({', '.join(sorted(others))} by 'bitwright zoo get NAME'){also}"
+    return UnknownNameError(kind, name, [*names(), *others], also=also)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read ({error})", "restore the file") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{path} is no JSON object", "restore the file")
+    return fields
