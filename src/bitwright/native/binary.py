@@ -21,7 +21,7 @@ from llvmlite import ir
 from bitwright.native import simd
 from bitwright.native.simd import I8, I32, LANES, V64
 
-TILES: dict[simd.Level, tuple[int, int]] = {"avx512": (4, 4), "avx2": (2, 2), "portable": (2, 1)}
+TILES: dict[simd.Level, tuple[int, int]] = {"avx512": (4, 4), "avx2": (2, 2), "portable": (1, 2)}
 """(windows, vectors of 8 kernels) of a tile: what fits the registers of each level."""
 
 
@@ -71,10 +71,8 @@ def compare(builder: ir.IRBuilder, totals: list[ir.Value], bound: ir.Value, out:
         simd.store(builder, builder.bitcast(mask, I8), simd.offset(builder, out, v))
 
 
-def combine(builder: ir.IRBuilder, totals: list[ir.Value], bound: ir.Value, out: ir.Value) -> None:
-    """Emit ``bound - 2 * mismatches`` as int32; bounds are int64."""
-    for v, total in enumerate(totals):
-        base = simd.load(builder, simd.offset(builder, bound, 64 * v), V64, 64)
-        dot = builder.sub(base, builder.add(total, total))
-        narrow = builder.trunc(dot, ir.VectorType(I32, LANES))
-        simd.store(builder, narrow, simd.offset(builder, out, 32 * v), 4)
+def counts(builder: ir.IRBuilder, totals: list[ir.Value]) -> list[ir.Value]:
+    """Emit the mismatches as int32, 16 to a vector."""
+    small = [builder.trunc(total, ir.VectorType(I32, LANES)) for total in totals]
+    both = ir.Constant(ir.VectorType(I32, 2 * LANES), list(range(2 * LANES)))
+    return [builder.shuffle_vector(*small[v : v + 2], both) for v in range(0, len(small), 2)]

@@ -22,11 +22,11 @@ from bitwright.ir.ops import Conv2d, Dense, Flatten, Threshold
 from bitwright.ir.program import Program
 from bitwright.ir.rules import window_shape
 from bitwright.ir.types import Bits, Int, ValueType
-from bitwright.native import binary, elementwise, integer, simd, tiles
-from bitwright.native.geometry import NO_HALO, Halo, Layout, Windows, map_shape
+from bitwright.native import binary, chain, elementwise, integer, simd, tiles
+from bitwright.native.geometry import NO_HALO, Halo, Layout, Windows, map_shape, natural
 
 Array = npt.NDArray[Any]
-Kernel = Callable[[Sequence[Array], Array], None]
+Kernel = Callable[[Sequence[Array], Sequence[Array]], None]
 NARROW = 2**15 - 1
 TABLE_WINDOWS = 1024
 """A table of windows covers as many images as this many windows make."""
@@ -118,58 +118,93 @@ def make_kernel(
     """
     if dot.method == "wide":
         return _wide(dot)
-    falling = np.zeros(len(dot.weights), np.bool_)
-    limits = None
-    if threshold is not None:
-        falling = ~program.tensor(threshold, "rising")
-        limits = program.tensor(threshold, "thresholds").astype(np.int64)
-        clipped = np.clip(limits, dot.bounds.lo - falling, dot.bounds.hi + ~falling)
-        limits = np.where(falling, -clipped, clipped)
-    build = _binary if dot.method == "binary" else _narrow
-    return build(dot, source, target, falling, limits)
+    if threshold is None:
+        plain = chain.make_pass(
+            len(dot.weights), False, None, None, None, None, added=False, stored=True,
+            width=block_width(dot),
+        )  # fmt: skip
+        return make_chained(dot, source, natural(dot.bounds), None, plain)
+    falling = ~program.tensor(threshold, "rising")
+    limits = program.tensor(threshold, "thresholds").astype(np.int64)
+    clipped = np.clip(limits, dot.bounds.lo - falling, dot.bounds.hi + ~falling)
+    sums = _sums(dot, source, falling)
+    limits = np.where(falling, -clipped, clipped)
+    # d >= t: with d = n - 2 m that is m <= (n - t) / 2.
+    rows = (sums.base - limits) // 2 if sums.factor < 0 else limits - sums.base
+    never = -1 if sums.factor < 0 else 2**31 - 1
+    bounds = _blocks(rows, block_width(dot), sums.dtype, never)
+    return _kernel(dot, source, (natural(dot.bounds), target), sums, bounds, None)
 
 
-def _binary(
-    dot: Dot,
-    source: Layout,
-    target: Layout,
-    falling: npt.NDArray[np.bool_],
-    limits: npt.NDArray[np.int64] | None,
+def make_chained(
+    dot: Dot, source: Layout, ints: Layout, bits: Layout | None, made: chain.Pass
 ) -> Kernel:
-    weights = dot.weights ^ falling[:, None, None, None]
-    windows = dot.windows
-    signed = np.where(weights, 1, -1).sum(axis=3)
-    # The halo counted every padded tap as -1; the program says pad_value.
-    padded = np.tensordot(windows.padded_taps().astype(np.int64), signed, ([1, 2], [1, 2]))
-    base = weights[0].size + (dot.pad_value + 1) * padded
-    kind = tiles.BINARY_INTEGERS if limits is None else tiles.BINARY_BITS
-    rows = base if limits is None else (base - limits) // 2
-    bounds = _blocks(rows, binary.block_width(), np.int64, -1)
-    shape = (windows.kernel[0], windows.kernel[1] * source.steps)
-    return _tiled(kind, dot, source, target, binary.pack_weights(weights), bounds, shape)
+    """Return the kernel of a dot product and the pass behind it.
+
+    The kernel reads `source` and, if the pass adds something, a map laid out as `ints`; it writes
+    `ints` if the pass stores them, then `bits` if there are any. The pass covers whole blocks of
+    kernels (`block_width`).
+    """
+    sums = _sums(dot, source, np.zeros(len(dot.weights), np.bool_))
+    on_sums, addends = made.on_sums(sums.factor, sums.base)
+    # What passes 32 bits here comes back into them with the product.
+    bounds = _blocks(addends.astype(np.int32), block_width(dot), np.int32, 0)
+    return _kernel(dot, source, (ints, bits), sums, bounds, on_sums)
 
 
-def _narrow(
-    dot: Dot,
-    source: Layout,
-    target: Layout,
-    falling: npt.NDArray[np.bool_],
-    limits: npt.NDArray[np.int64] | None,
-) -> Kernel:
-    weights = _dense_groups(dot) * np.where(falling, -1, 1)[:, None, None, None]
+def block_width(dot: Dot) -> int:
+    """Return the number of kernels in a block of a dot product."""
+    return binary.block_width() if dot.method == "binary" else integer.block_width()
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """What tiles add up: ``dot = base + factor * sum``.
+
+    Parameters
+    ----------
+    kinds
+        What tiles do that compare the sums, and that pass them on.
+    weights
+        The packed kernels.
+    words
+        Words in a row of a window.
+    base
+        int64 (classes, kernels).
+    factor
+        -2 for mismatches, 1 for products.
+    dtype
+        Of what sums are compared with.
+    """
+
+    kinds: tuple[int, int]
+    weights: Array
+    words: int
+    base: npt.NDArray[np.int64]
+    factor: int
+    dtype: type[np.signedinteger[Any]]
+
+
+def _sums(dot: Dot, source: Layout, falling: npt.NDArray[np.bool_]) -> _Sums:
+    """Return the sums of a dot product, of negated kernels where `falling`."""
+    columns = dot.windows.kernel[1]
+    if dot.method == "binary":
+        weights = dot.weights ^ falling[:, None, None, None]
+        signed = np.where(weights, 1, -1).sum(axis=3)
+        # The halo counted every padded tap as -1; the program says pad_value.
+        padded = np.tensordot(dot.windows.padded_taps().astype(np.int64), signed, ([1, 2], [1, 2]))
+        base = weights[0].size + (dot.pad_value + 1) * padded
+        kinds = (tiles.BINARY_BITS, tiles.BINARY_CHAIN)
+        words = columns * source.steps
+        return _Sums(kinds, binary.pack_weights(weights), words, base, -2, np.int64)
+    numbers = _dense_groups(dot) * np.where(falling, -1, 1)[:, None, None, None]
     # Bytes count from the least value, lo: the sum of w x is that of w (x - lo) plus lo times w.
     in_bytes = source.kind == "bytes"
-    missing = weights.sum(axis=(1, 2, 3)) * (dot.value.lo if in_bytes else 0)
-    if limits is None:
-        kind = tiles.QUAD_INTEGERS if in_bytes else tiles.PAIR_INTEGERS
-        rows = missing[None]
-    else:
-        kind = tiles.QUAD_BITS if in_bytes else tiles.PAIR_BITS
-        rows = (limits - missing)[None]
-    bounds = _blocks(rows, integer.block_width(), np.int32, 2**31 - 1)
-    packed = integer.pack_weights(weights, np.int8 if in_bytes else np.int16)
-    words = -(-dot.windows.kernel[1] * source.pixel_bytes // 4)
-    return _tiled(kind, dot, source, target, packed, bounds, (dot.windows.kernel[0], words))
+    missing = numbers.sum(axis=(1, 2, 3)).astype(np.int64) * (dot.value.lo if in_bytes else 0)
+    kinds = (tiles.QUAD_BITS, tiles.QUAD_CHAIN) if in_bytes else (tiles.PAIR_BITS, tiles.PAIR_CHAIN)
+    packed = integer.pack_weights(numbers, np.int8 if in_bytes else np.int16)
+    words = -(-columns * source.pixel_bytes // 4)
+    return _Sums(kinds, packed, words, missing[None], 1, np.int32)
 
 
 def _dense_groups(dot: Dot) -> npt.NDArray[np.int32]:
@@ -191,33 +226,47 @@ def _blocks(rows: Array, width: int, dtype: npt.DTypeLike, never: int) -> Array:
     return filled
 
 
-def _tiled(
-    kind: int,
+def _kernel(
     dot: Dot,
     source: Layout,
-    target: Layout,
-    weights: Array,
+    targets: tuple[Layout, Layout | None],
+    sums: _Sums,
     bounds: Array,
-    shape: tuple[int, int],
+    made: chain.Pass | None,
 ) -> Kernel:
+    """Return the call of a tiled dot product; without a pass it compares with its bounds."""
     windows = dot.windows
+    ints, bits = targets
     group = max(1, TABLE_WINDOWS // (windows.counts[0] * windows.counts[1]))
     class_bytes = bounds.strides[0] if len(bounds) > 1 else 0
-    table = windows.table(source, target, class_bytes, group)
-    fan_in = (*shape, source.columns * source.pixel_bytes)
+    table = windows.table(source, ints, bits or ints, class_bytes, group)
+    kind = sums.kinds[0] if made is None else sums.kinds[1]
+    shape = (windows.kernel[0], sums.words, source.columns * source.pixel_bytes)
+    job = tiles.Job(kind, sums.weights, bounds, table, group, shape, made)
+    parts = 0 if made is None else made.parts
+    stores, adds = bool(parts & chain.STORE), bool(parts & chain.ADD)
 
-    def kernel(inputs: Sequence[Array], out: Array) -> None:
-        tiles.convolve(kind, inputs[0], out, weights, bounds, table, len(out), group, fan_in)
+    def kernel(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        other = inputs[-1] if adds else _NO_INTS
+        ints = outputs[0] if stores else other
+        packed = _NO_BITS if bits is None else outputs[-1]
+        if not adds:
+            other = ints
+        tiles.convolve(job.numbers, inputs[0], packed, ints, other)
 
     return kernel
+
+
+# What stands for a map that is neither read nor written.
+_NO_INTS, _NO_BITS = np.zeros((1, 1, 1, 1), np.int32), np.zeros((1, 1, 1, 1), np.uint64)
 
 
 def _wide(dot: Dot) -> Kernel:
     weights = np.ascontiguousarray(dot.numbers)
 
-    def kernel(inputs: Sequence[Array], out: Array) -> None:
+    def kernel(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         elementwise.convolve_wide(
-            inputs[0], weights, dot.stride, dot.padding, dot.pad_value, dot.groups, out
+            inputs[0], weights, dot.stride, dot.padding, dot.pad_value, dot.groups, outputs[0]
         )
 
     return kernel

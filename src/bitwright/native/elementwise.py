@@ -122,11 +122,18 @@ def max_pool(x, kernel, stride, padding, out):
 @njit(cache=True, nogil=True)
 def sum_pool(x, kernel, stride, padding, out):
     """Add up each window."""
+    pairs = kernel == (2, 2) and padding == (0, 0, 0, 0)
     for n in range(out.shape[0]):
         for i in range(out.shape[1]):
             top = i * stride[0] - padding[0]
             for j in range(out.shape[2]):
                 left = j * stride[1] - padding[2]
+                if pairs:  # the common case, in one go
+                    for c in range(out.shape[3]):
+                        upper = x[n, top, left, c] + x[n, top, left + 1, c]
+                        lower = x[n, top + 1, left, c] + x[n, top + 1, left + 1, c]
+                        out[n, i, j, c] = upper + lower
+                    continue
                 out[n, i, j] = 0
                 for row in range(max(top, 0), min(top + kernel[0], x.shape[1])):
                     for column in range(max(left, 0), min(left + kernel[1], x.shape[2])):

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from bitwright.ir.program import Program, check_batch, check_names
 from bitwright.ir.types import Bits
 from bitwright.native import binary
+from bitwright.native.convolution import Kernel
 from bitwright.native.geometry import Layout
 from bitwright.native.plan import Plan, Slot, Step, plan
 from bitwright.native.tiles import SLACK
@@ -26,6 +27,11 @@ from bitwright.native.tiles import SLACK
 Array = npt.NDArray[Any]
 WORKING_SET_BYTES = 3 * 2**20
 MAX_IMAGES = 32
+"""A thread takes so many images at a time as fit its working set, and no more than these."""
+
+MIN_IMAGES, MIN_IMAGES_BYTES = 8, 2**24
+"""It takes at least these, if they fit so many bytes: with fewer, threads would wait for each other
+between kernels, where they hold the interpreter."""
 
 
 @lru_cache(maxsize=8)
@@ -49,30 +55,43 @@ class Workspace:
         self.plan = planned
         self.images = images
         self.buffers: dict[Slot, Array] = {}
+        self._calls: dict[int, list[tuple[Kernel, list[Array | None], list[Array]]]] = {}
         last = {slot: i for i, step in enumerate(planned.steps) for slot in step.inputs}
         free: dict[Layout, list[Array]] = {}
         for i, step in enumerate(planned.steps):
-            layout = step.output.layout
-            spare = free.get(layout)
-            self.buffers[step.output] = spare.pop() if spare else layout.allocate(images, SLACK)
-            for slot in {*step.inputs, step.output}:
+            for slot in step.outputs:
+                spare = free.get(slot.layout)
+                self.buffers[slot] = spare.pop() if spare else slot.layout.allocate(images, SLACK)
+            for slot in {*step.inputs, *step.outputs}:
                 dead = last.get(slot, i) == i and slot not in planned.kept.values()
                 if dead and slot != planned.source:
                     free.setdefault(slot.layout, []).append(self.buffers[slot])
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all buffers, each counted once."""
+        return sum({id(array): array.nbytes for array in self.buffers.values()}.values())
+
     def run(self, batch: Array) -> None:
         """Take a batch (images, rows, columns, channels), no larger than `images`, through."""
-        for step in self.plan.steps:
-            self.run_step(step, batch)
+        count = len(batch)
+        if count not in self._calls:
+            self._calls[count] = [
+                (step.kernel, *self._arrays(step, count)) for step in self.plan.steps
+            ]
+        for kernel, inputs, outputs in self._calls[count]:
+            kernel([batch if array is None else array for array in inputs], outputs)
 
     def run_step(self, step: Step, batch: Array) -> None:
         """Run one step of the plan on the buffers as they are."""
-        count = len(batch)
-        inputs = [
-            batch if slot == self.plan.source else self.buffers[slot][:count]
-            for slot in step.inputs
-        ]
-        step.kernel(inputs, self.buffers[step.output][:count])
+        inputs, outputs = self._arrays(step, len(batch))
+        step.kernel([batch if array is None else array for array in inputs], outputs)
+
+    def _arrays(self, step: Step, count: int) -> tuple[list[Array | None], list[Array]]:
+        """The inputs of a step, None for the batch itself, and its outputs, for `count` images."""
+        source = self.plan.source
+        inputs = [None if s == source else self.buffers[s][:count] for s in step.inputs]
+        return inputs, [self.buffers[slot][:count] for slot in step.outputs]
 
 
 class NativeProgram:
@@ -94,9 +113,9 @@ class NativeProgram:
     def __init__(self, program: Program, keep: Collection[str] | None = None) -> None:
         self.program = program
         self.plan = plan(program, check_names(program, program.outputs if keep is None else keep))
-        slots = {step.output for step in self.plan.steps}
-        image_bytes = sum(slot.layout.image_bytes for slot in slots)
-        self.images = int(np.clip(WORKING_SET_BYTES // max(image_bytes, 1), 1, MAX_IMAGES))
+        image_bytes = max(Workspace(self.plan, 1).nbytes, 1)
+        least = int(np.clip(MIN_IMAGES_BYTES // image_bytes, 1, MIN_IMAGES))
+        self.images = int(np.clip(WORKING_SET_BYTES // image_bytes, least, MAX_IMAGES))
         self._spare: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
 
     def run(self, batch: Any, *, threads: int | None = None) -> dict[str, Array]:

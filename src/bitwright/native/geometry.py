@@ -108,14 +108,16 @@ class Windows:
     counts: tuple[int, int]
 
     def table(
-        self, source: Layout, target: Layout, row_bytes: int, group: int
+        self, source: Layout, ints: Layout, bits: Layout, row_bytes: int, group: int
     ) -> npt.NDArray[np.int64]:
-        """Return int64 (3, group * windows): offsets of window, output and bounds, in bytes.
+        """Return int64 (4, group * windows): offsets of window, bounds, integers, bits, in bytes.
 
         Parameters
         ----------
-        source, target
-            Layouts of the input, whose halo holds the padding at least, and of the output.
+        source
+            Layout of the input, whose halo holds the padding at least.
+        ints, bits
+            Layouts of the output as integers and as bits.
         row_bytes
             Bytes from the bounds of one class to those of the next.
         group
@@ -125,11 +127,14 @@ class Windows:
         row = y * self.stride[0] - self.padding[0] + source.halo[0]
         column = x * self.stride[1] - self.padding[2] + source.halo[2]
         place = (row * source.columns + column) * source.pixel_bytes
-        out = ((y + target.halo[0]) * target.columns + x + target.halo[2]) * target.pixel_bytes
-        table = np.stack([place.ravel(), out.ravel(), self.classes().ravel() * row_bytes])
-        image = np.array([source.image_bytes, target.image_bytes, 0])[:, None, None]
-        tiled = table[:, None, :] + image * np.arange(group)[None, :, None]
-        return np.ascontiguousarray(tiled.reshape(3, -1), np.int64)
+        outs = [
+            ((y + target.halo[0]) * target.columns + x + target.halo[2]) * target.pixel_bytes
+            for target in (ints, bits)
+        ]
+        table = np.stack([part.ravel() for part in (place, self.classes() * row_bytes, *outs)])
+        image = np.array([source.image_bytes, 0, ints.image_bytes, bits.image_bytes])
+        tiled = table[:, None, :] + image[:, None, None] * np.arange(group)[None, :, None]
+        return np.ascontiguousarray(tiled.reshape(4, -1), np.int64)
 
     def classes(self) -> npt.NDArray[np.int64]:
         """Return the class of each window, (rows, columns); 0 has no padded tap."""

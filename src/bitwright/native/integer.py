@@ -106,10 +106,3 @@ def compare(builder: ir.IRBuilder, totals: list[ir.Value], bound: ir.Value, out:
         limit = simd.load(builder, simd.offset(builder, bound, 64 * v), V32, 64)
         mask = builder.bitcast(builder.icmp_signed(">=", total, limit), MASK)
         simd.store(builder, mask, simd.offset(builder, out, 2 * v))
-
-
-def combine(builder: ir.IRBuilder, totals: list[ir.Value], bound: ir.Value, out: ir.Value) -> None:
-    """Emit ``dot + bound`` as int32; bounds are int32."""
-    for v, total in enumerate(totals):
-        base = simd.load(builder, simd.offset(builder, bound, 64 * v), V32, 64)
-        simd.store(builder, builder.add(total, base), simd.offset(builder, out, 64 * v), 4)

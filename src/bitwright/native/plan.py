@@ -1,9 +1,9 @@
 """From a program to a plan: which kernels run, in which order, on which buffers.
 
 Planning goes over the program twice. Backwards, it finds which values must lie in memory: not a dot
-product whose only reader is its threshold, nor a table or a flattened map that its readers take as
-they come. Forwards, it writes down the steps that make them, and the conversions between layouts
-when the first reader asks for one.
+product whose only reader is its threshold, nor what lies within a chain (see `fusion`), nor a table
+or a flattened map that its readers take as they come. Forwards, it writes down the steps that make
+them, and the conversions between layouts when the first reader asks for one.
 """
 
 from __future__ import annotations
@@ -13,18 +13,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bitwright.ir import ops as o
 from bitwright.ir.program import Program
-from bitwright.ir.reference import stretch
 from bitwright.ir.types import Bits
-from bitwright.native import binary, elementwise, lines
-from bitwright.native.convolution import Dot, Kernel, dot_of, make_kernel
+from bitwright.native import binary, elementwise
+from bitwright.native.convolution import Dot, Kernel, block_width, dot_of, make_chained, make_kernel
+from bitwright.native.fusion import (
+    Chain,
+    Fused,
+    find_chains,
+    find_fused,
+    is_wide,
+    make_pass,
+    only_reader,
+)
 from bitwright.native.geometry import NO_HALO, Halo, Layout, map_shape, natural
-
-Array = npt.NDArray[Any]
-Arrays = Sequence[Array]
+from bitwright.native.op_kernels import Array, Arrays, OneOutput, of_op, over_maps
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,11 @@ class Slot:
 
 @dataclass(frozen=True)
 class Step:
-    """One kernel call: reads slots, writes one. `op` is the op that it ends with."""
+    """One kernel call: reads slots, writes others. `op` is the op that it ends with."""
 
     op: str
     inputs: tuple[Slot, ...]
-    output: Slot
+    outputs: tuple[Slot, ...]
     kernel: Kernel
 
 
@@ -57,19 +62,11 @@ class Plan:
     @property
     def materialised(self) -> tuple[str, ...]:
         """The program's values that lie in memory in their own type, in the program's order."""
-        made = {step.output for step in self.steps}
+        made = {slot for step in self.steps for slot in step.outputs}
         types = self.program.types
         natural_kinds = {name: "bits" if isinstance(types[name], Bits) else "int" for name in types}
         names = {slot.value for slot in made if slot.layout.kind == natural_kinds[slot.value]}
         return tuple(name for name in types if name in names)
-
-
-@dataclass(frozen=True)
-class Fused:
-    """A threshold with the dot product, and perhaps the pool, that only it reads."""
-
-    dot: Dot
-    pool: o.MaxPool2d | None
 
 
 def plan(program: Program, keep: Collection[str]) -> Plan:
@@ -86,11 +83,13 @@ class _Planner:
             for op in program.ops
             if isinstance(op, o.Conv2d | o.Dense)
         }
-        self.fused = self._find_fused()
+        self.fused = find_fused(program, self.keep, self.dots)
+        self.chains = find_chains(program, self.keep, self.fused)
         self.needed = self._find_needed()
         self.halos = self._find_halos()
         self.steps: list[Step] = []
         self.made: dict[tuple[str, Layout], Slot] = {}
+        self.done: set[Chain] = set()
 
     def plan(self) -> Plan:
         program = self.program
@@ -108,24 +107,6 @@ class _Planner:
 
     # What must lie in memory.
 
-    def _only_reader(self, name: str) -> o.Op | None:
-        """The op that alone reads a value that nobody keeps."""
-        uses = self.program.uses[name]
-        return uses[0] if len(uses) == 1 and name not in self.keep else None
-
-    def _find_fused(self) -> dict[str, Fused]:
-        fused = {}
-        for op in self.program.ops:
-            if isinstance(op, o.Threshold):
-                name, pool = op.input, None
-                before = self.program.definitions.get(name)
-                if isinstance(before, o.MaxPool2d) and self._only_reader(name):
-                    name, pool = before.input, before
-                dot = self.dots.get(name)
-                if dot and dot.method != "wide" and self._only_reader(name):
-                    fused[op.output] = Fused(dot, pool)
-        return fused
-
     def _find_needed(self) -> set[str]:
         needed = set(self.keep)
         for op in reversed(self.program.ops):
@@ -134,9 +115,25 @@ class _Planner:
                     needed.update(self._sources(self.fused[op.output].dot))
                 elif op.output in self.dots:
                     needed.update(self._sources(self.dots[op.output]))
+                elif op.output in self.chains:
+                    needed.update(self._chain_sources(self.chains[op.output]))
                 else:
                     needed.update(op.inputs)
         return needed
+
+    def _chain_sources(self, made: Chain) -> tuple[str, ...]:
+        dot = self._tiled(made)
+        first = (made.source,) if dot is None else self._sources(dot)
+        return (*first, *made.inputs[1:])
+
+    def _tiled(self, made: Chain) -> Dot | None:
+        """The dot product whose tiles a chain can take on, if only the chain reads it."""
+        dot = self.dots.get(made.source)
+        if dot is None or dot.method == "wide" or is_wide(self.program, made):
+            return None
+        alone = only_reader(self.program, self.keep, made.source)
+        bytes_only = self._read_as_bytes(made.value)  # their halo lies where tiles write too far
+        return dot if alone and made.other != made.source and bytes_only is None else None
 
     def _sources(self, dot: Dot) -> tuple[str, ...]:
         table = self._direct_lookup(dot)
@@ -172,8 +169,17 @@ class _Planner:
             return Slot(name, Layout("int", map_shape(self.program.input_type)))
         return Slot(name, self._layout(name))
 
-    def _step(self, op: str, inputs: Sequence[Slot], output: Slot, kernel: Kernel) -> Slot:
-        self.steps.append(Step(op, tuple(inputs), output, kernel))
+    def _step(
+        self,
+        op: str,
+        inputs: Sequence[Slot],
+        output: Slot,
+        kernel: OneOutput,
+    ) -> Slot:
+        def call(inputs: Arrays, outputs: Arrays) -> None:
+            kernel(inputs, outputs[0])
+
+        self.steps.append(Step(op, tuple(inputs), (output,), call))
         return output
 
     def _add_input(self, source: Slot) -> None:
@@ -228,18 +234,20 @@ class _Planner:
         elif op.output in self.dots:
             dot = self.dots[op.output]
             self._add_dot(op.output, dot, self._slot(op.output), None)
+        elif op.output in self.chains:
+            self._add_chain(op.output, self.chains[op.output])
         else:
             self._add_elementwise(op)
 
     def _add_dot(self, name: str, dot: Dot, target: Slot, threshold: o.Threshold | None) -> None:
-        if dot.method == "binary":
-            source = self._slot(dot.source)
-        elif dot.method == "narrow":
-            source = self._narrow(dot)
-        else:
-            source = self._integers(dot.source)
+        source = self._dot_source(dot)
         kernel = make_kernel(self.program, dot, source.layout, target.layout, threshold)
-        self._step(name, (source,), target, kernel)
+        self.steps.append(Step(name, (source,), (target,), kernel))
+
+    def _dot_source(self, dot: Dot) -> Slot:
+        if dot.method == "binary":
+            return self._slot(dot.source)
+        return self._narrow(dot) if dot.method == "narrow" else self._integers(dot.source)
 
     def _add_fused(self, op: o.Threshold, fused: Fused) -> None:
         target = self._slot(op.output)
@@ -267,6 +275,49 @@ class _Planner:
 
         self._step(name, (source,), target, kernel)
 
+    def _add_chain(self, name: str, made: Chain) -> None:
+        if made in self.done:
+            return
+        self.done.add(made)
+        value, threshold = self._slot(made.value), made.threshold
+        bytes_only = self._read_as_bytes(made.value)
+        wanted = []
+        if made.stores and made.value in self.needed:
+            wanted.append(value if bytes_only is None else bytes_only)
+        compared = threshold is not None and threshold.output in self.needed
+        if threshold is not None and compared:
+            wanted.append(self._slot(threshold.output))
+        others = [self._slot(name) for name in made.inputs[1:]]
+        dot = self._tiled(made)
+        whole = make_pass(
+            self.program,
+            made,
+            stored=value in wanted,
+            compared=compared,
+            origin=None if bytes_only is None else self.program.types[made.value].lo,
+            width=1 if dot is None else block_width(dot),
+        )
+        packed = wanted[-1].layout if wanted[-1] != value else None
+        if dot is None:
+            source = self._slot(made.source)
+            kernel = over_maps(whole, packed)
+        else:
+            source = self._dot_source(dot)
+            kernel = make_chained(dot, source.layout, value.layout, packed, whole)
+        self.steps.append(Step(name, (source, *others), tuple(wanted), kernel))
+        if bytes_only is not None:
+            self.made[made.value, bytes_only.layout] = bytes_only
+
+    def _read_as_bytes(self, name: str) -> Slot | None:
+        """The slot of a value that only dot products read, all as the same bytes."""
+        dots = [self.dots.get(op.output) for op in self.program.uses[name]]
+        layouts = {dot.stored for dot in dots if dot is not None and dot.method == "narrow"}
+        sources = {dot.source for dot in dots if dot is not None}
+        if name in self.keep or None in dots or sources != {name} or len(layouts) != 1:
+            return None
+        (layout,) = layouts
+        return Slot(name, layout) if layout.kind == "bytes" else None
+
     def _add_elementwise(self, op: o.Op) -> None:
         target = self._slot(op.output)
         bits = isinstance(self.program.types[op.input], Bits)
@@ -276,81 +327,10 @@ class _Planner:
             return
         keeps_bits = isinstance(op, o.Flatten | o.Subsample)
         sources = [self._slot(name) if keeps_bits else self._integers(name) for name in op.inputs]
-        call = _elementwise(self.program, op)
+        call = of_op(self.program, op)
 
         def kernel(inputs: Arrays, out: Array) -> None:
             views = [s.layout.interior(x) for s, x in zip(sources, inputs, strict=True)]
             call(views, target.layout.interior(out))
 
         self._step(op.output, sources, target, kernel)
-
-
-def _elementwise(program: Program, op: o.Op) -> Kernel:
-    """Return the kernel of an op that is no dot product, on maps without halos."""
-    constant = {field: program.tensor(op, field) for field in op.constants}
-    value = program.types[op.input]
-    match op:
-        case o.Threshold():
-            thresholds, rising = constant["thresholds"], constant["rising"]
-            return lambda x, out: elementwise.threshold(x[0], thresholds, rising, out)
-        case o.Lookup():
-            table, lo = np.atleast_2d(constant["table"]), value.lo
-            return lambda x, out: elementwise.lookup(x[0], lo, table, out)
-        case o.MaxPool2d():
-            return lambda x, out: elementwise.max_pool(x[0], op.kernel, op.stride, op.padding, out)
-        case o.SumPool2d():
-            return lambda x, out: elementwise.sum_pool(x[0], op.kernel, op.stride, op.padding, out)
-        case o.Offset():
-            offset = np.ascontiguousarray(stretch(constant["offset"], *value.shape[:2])).reshape(
-                1, -1
-            )
-            return lambda x, out: elementwise.add(_rows(x[0]), offset, _rows(out))
-        case o.Add():
-            return lambda x, out: elementwise.add(_rows(x[0]), _rows(x[1]), _rows(out))
-        case o.Affine() | o.PiecewiseLinear():
-            return _fixed_point(program, op)
-        case o.PadChannels():
-            return lambda x, out: elementwise.pad_channels(x[0], op.before, out)
-        case o.Subsample():
-            rows, columns = op.stride
-            return lambda x, out: elementwise.copy(x[0][:, ::rows, ::columns], out)
-        case o.Flatten():
-            if isinstance(value, Bits):
-                channels = value.shape[-1]
-                return lambda x, out: elementwise.flatten_bits(x[0], channels, out)
-            return lambda x, out: elementwise.copy(x[0].reshape(out.shape), out)
-        case o.ArgMax():
-            return lambda x, out: elementwise.arg_max(x[0], out)
-    raise TypeError(f"no kernel for {op.kind}")
-
-
-def _rows(array: Array) -> Array:
-    """A batch of integer maps, which have no halo, as one row an image."""
-    return array.reshape(len(array), -1)
-
-
-def _fixed_point(program: Program, op: o.Affine | o.PiecewiseLinear) -> Kernel:
-    """Return the kernel of lines: eight channels at a time, and plain loops for what is left."""
-    multiplier, addend = program.tensor(op, "multiplier"), program.tensor(op, "addend")
-    multiplier, addend = (t.reshape(len(t), -1) for t in (multiplier, addend))
-    channels, pieces = multiplier.shape
-    breaks = np.empty((channels, 0), np.int32)
-    if isinstance(op, o.PiecewiseLinear):
-        breaks = program.tensor(op, "breakpoints")
-    rounding = elementwise.ROUNDINGS[op.rounding]
-    even = op.rounding == "half_even" and op.shift > 0
-    direct = op.input == program.input_name or isinstance(program.types[op.input], Bits)
-    whole = 0 if even or direct or pieces > lines.MAX_PIECES else channels // 8 * 8
-    half = (1 << op.shift) >> 1 if op.rounding == "half_up" else 0
-    packed = lines.pack(breaks[:whole], multiplier[:whole], addend[:whole] + half)
-    rest = tuple(np.ascontiguousarray(t[whole:]) for t in (breaks, multiplier, addend))
-
-    def kernel(inputs: Arrays, out: Array) -> None:
-        x = inputs[0]
-        if whole:
-            flat = (x.reshape(-1, channels), out.reshape(-1, channels))
-            lines.apply(flat[0], packed, pieces, op.shift, flat[1])
-        if whole < channels:
-            elementwise.piecewise(x[..., whole:], *rest, op.shift, rounding, out[..., whole:])
-
-    return kernel

@@ -8,37 +8,43 @@ Requirements:
 - Addresses come from tables of byte offsets made once (`bitwright.native.geometry`), so stride,
   padding, map borders and image borders cost nothing here.
 - The last tile of a group of images is filled up with its last window: done twice, to no harm.
-- Integer outputs are stored in whole vectors. What the last vector of a window writes beyond its
-  channels is written again, rightly, because blocks run from the last to the first and windows
-  from the first to the last; behind the last window the buffer needs `SLACK` bytes.
+- Integers are loaded and stored in whole vectors. What the last vector of a window writes beyond
+  its channels is written again, rightly, because blocks, and vectors within them, run from the last
+  to the first and windows from the first to the last; behind the last window a buffer needs `SLACK`
+  bytes.
 
 Each tile multiplies and adds (`bitwright.native.binary`, `bitwright.native.integer`), then either
-compares with a bound and writes the mask as packed bits, or combines with a base and writes int32.
+compares with a bound and writes the mask as packed bits, or takes the sums through a pass of
+`bitwright.native.chain`, whose line makes integers of them, before they leave the registers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from bitwright.native import binary, integer, simd
+from bitwright.native import binary, chain, integer, simd
 from bitwright.native.simd import I64
 
 SLACK = 256
 CACHED_BYTES = 2**18
 """Maps that are read again for each block of kernels are kept to this size, in the L2 cache."""
 
-BINARY_BITS, BINARY_INTEGERS, PAIR_BITS, PAIR_INTEGERS, QUAD_BITS, QUAD_INTEGERS = range(6)
-"""What a tile does: XNOR-popcount, 16-bit or 8-bit products; to packed bits or to int32."""
+BINARY_BITS, BINARY_CHAIN, PAIR_BITS, PAIR_CHAIN, QUAD_BITS, QUAD_CHAIN = range(6)
+"""What a tile does: XNOR-popcount, 16-bit or 8-bit products; then compare, or pass on integers."""
 
 Emit = Callable[[ir.IRBuilder, ir.Value, ir.Value, ir.Value], ir.Value]
-Finish = Callable[[ir.IRBuilder, list[ir.Value], ir.Value, ir.Value], None]
+Compare = Callable[[ir.IRBuilder, list[ir.Value], ir.Value, ir.Value], None]
+Counts = Callable[[ir.IRBuilder, list[ir.Value]], list[ir.Value]]
 
 
 @dataclass(frozen=True)
@@ -85,18 +91,30 @@ def _sums(
     return [[builder.load(slot, typ=total) for slot in totals] for totals in sums]
 
 
-def _tile(arithmetic: Arithmetic, finish: Finish) -> Any:
-    """Return an intrinsic that does one tile; all its arguments are int64.
+def _tile(arithmetic: Arithmetic, compare: Compare | None, counts: Counts | None) -> Any:
+    """Return an intrinsic that does one tile and ends as one of the two does; all are int64.
 
-    `places`, `outs` and `kinds` are the addresses of the tile's entries in the tables of windows,
-    outputs and bounds; `left` is the number of windows left in the group.
+    Parameters
+    ----------
+    places, kinds, outs, bit_outs
+        Addresses of the tile's entries in the tables of windows, bounds, integers and bits.
+    left
+        Number of windows left in the group.
+    source, bounds, ints, bits, other
+        Addresses that the tables' offsets count from; `other` is a map laid out as `ints`.
+    weights, shape
+        The block's address, and (rows of a window, steps in a row, bytes between rows).
+    ends
+        (parts, address of the block's constants, shift of the line, shift of the bend).
     """
 
     def tile(  # type: ignore[no-untyped-def]
-        typingctx, places, outs, kinds, left, source, target, bounds, weights, rows, steps, pitch
+        typingctx, tables, left, source, bounds, targets, weights, shape, ends
     ):
         def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            places, outs, kinds, left, source, target, bounds, *shape = args
+            tables, left, source, bounds, targets, weights, shape, ends = args
+            places, kinds, outs, bit_outs = _unpack(builder, tables, 4)
+            ints, bits, other = _unpack(builder, targets, 3)
             last = builder.sub(left, ir.Constant(I64, 1))
             entries = []
             for p in range(_PIXELS):
@@ -108,20 +126,77 @@ def _tile(arithmetic: Arithmetic, finish: Finish) -> Any:
                 offsets = [simd.load(builder, builder.add(table, e), I64, 8) for e in entries]
                 return [builder.add(base, offset) for offset in offsets]
 
-            sums = _sums(arithmetic, builder, addresses(source, places), shape)
-            where = zip(sums, addresses(bounds, kinds), addresses(target, outs), strict=True)
-            for totals, bound, out in where:
-                finish(builder, totals, bound, out)
+            fan_in = [weights, *_unpack(builder, shape, 3)]
+            sums = _sums(arithmetic, builder, addresses(source, places), fan_in)
+            limits = addresses(bounds, kinds)
+            if compare is not None:
+                where = zip(sums, limits, addresses(bits, bit_outs), strict=True)
+                for totals, bound, out in where:
+                    compare(builder, totals, bound, out)
+            if counts is not None:
+                vectors = [counts(builder, totals) for totals in sums]
+                bases = [(other, outs), (ints, outs), (bits, bit_outs)]
+                places = zip(*(addresses(*pair) for pair in bases), limits, strict=True)
+                _pass_on(builder, vectors, list(places), _unpack(builder, ends, 4))
             return context.get_dummy_value()
 
-        arguments = (
-            places, outs, kinds, left, source, target, bounds, weights, rows, steps, pitch,
-        )  # fmt: skip
-        return types.void(*[types.int64 for _ in arguments]), emit
+        return types.void(tables, left, source, bounds, targets, weights, shape, ends), emit
 
     return intrinsic(tile)
 
 
+def _unpack(builder: ir.IRBuilder, values: ir.Value, count: int) -> list[ir.Value]:
+    return [builder.extract_value(values, k) for k in range(count)]
+
+
+def _pass_on(
+    builder: ir.IRBuilder,
+    vectors: list[list[ir.Value]],
+    places: list[tuple[ir.Value, ...]],
+    ends: list[ir.Value],
+) -> None:
+    """Emit a pass on a tile's sums, [window][vector]: the common passes without branches.
+
+    `places` are addresses for each window: what is added, where to store integers and bits, and the
+    line's addends.
+    """
+    parts, row, *shifts = ends
+    sizes = (4 * chain.NARROW, 4 * chain.NARROW, chain.NARROW // 8, 4 * chain.NARROW)
+
+    def emit(known: int | ir.Value) -> None:
+        whole = chain.Parts(builder, known, shifts, wide=False)
+        for v in reversed(range(len(vectors[0]))):
+            constants = whole.load(simd.offset(builder, row, v * chain.ROW_BYTES))
+            for found, window in zip(vectors, places, strict=True):
+                other, ints, bits, addends = (
+                    simd.offset(builder, place, v * size)
+                    for place, size in zip(window, sizes, strict=True)
+                )
+                addend = simd.load(builder, addends, whole.number, 64)
+                whole.emit(found[v], constants, other, ints, bits, addend)
+
+    done = builder.append_basic_block("done")
+    for common in _COMMON:
+        here = builder.icmp_unsigned("==", parts, ir.Constant(I64, common))
+        with builder.if_then(here):
+            emit(common)
+            builder.branch(done)
+    emit(parts)
+    builder.branch(done)
+    builder.position_at_start(done)
+
+
+_COMMON = (
+    chain.LINE | chain.STORE,
+    chain.LINE | chain.ADD | chain.BEND | chain.STORE | chain.COMPARE,
+)
+
+
+def _as_they_are(builder: ir.IRBuilder, totals: list[ir.Value]) -> list[ir.Value]:
+    return totals
+
+
+_ROW_BYTES = chain.ROW_BYTES
 _PIXELS, _VECTORS = binary.TILES[simd.level()]
 _WIDE_VECTORS = integer.block_width() // integer.WIDE
 _xnor = Arithmetic(simd.I64, simd.V64, _VECTORS, binary.add)
@@ -129,70 +204,118 @@ _pairs = Arithmetic(simd.I32, simd.V32, _WIDE_VECTORS, integer.add_pairs)
 # Without the instruction no plan asks for quads, and naming it would abort the compiler.
 _add_quads = integer.add_quads if simd.has_dot_products() else integer.add_pairs
 _quads = Arithmetic(simd.I32, simd.V32, _WIDE_VECTORS, _add_quads)
-_binary_bits = _tile(_xnor, binary.compare)
-_binary_integers = _tile(_xnor, binary.combine)
-_pair_bits = _tile(_pairs, integer.compare)
-_pair_integers = _tile(_pairs, integer.combine)
-_quad_bits = _tile(_quads, integer.compare)
-_quad_integers = _tile(_quads, integer.combine)
+_binary_bits = _tile(_xnor, binary.compare, None)
+_binary_chain = _tile(_xnor, None, binary.counts)
+_pair_bits = _tile(_pairs, integer.compare, None)
+_pair_chain = _tile(_pairs, None, _as_they_are)
+_quad_bits = _tile(_quads, integer.compare, None)
+_quad_chain = _tile(_quads, None, _as_they_are)
 
 
-@njit(cache=True, nogil=True)
-def convolve(kind, source, target, weights, bounds, table, images, group, shape):  # type: ignore[no-untyped-def]
-    """Take every window of a batch of maps against every kernel.
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What `convolve` needs to know beside its maps, as numbers that cost nothing to hand over.
 
     Parameters
     ----------
     kind
         What the tiles do: one of the six constants above.
-    source, target
-        Maps with the images in front, C-contiguous. A source is packed bits (uint64), int16 for
-        pairs or uint8 for quads; a target is packed bits whose padding bits are zero, or int32.
     weights
         Blocks from `binary.pack_weights` or `integer.pack_weights`, (blocks, ..., width, ...).
     bounds
-        One row a class of window: what each kernel is compared or combined with.
+        One row a class of window: what each kernel is compared with, or the addend of its line.
     table
-        int64 (3, group * windows of an image): byte offsets of each window in the source, of its
-        output in the target, and of its class in `bounds`.
-    images, group
-        Images to do; images that `table` covers.
+        int64 (4, group * windows of an image): byte offsets of each window in the source, of its
+        class in `bounds`, and of its output in the integers and in the bits.
+    group
+        Images that `table` covers.
     shape
         (rows of a window, steps in a row, bytes between rows).
+    ends
+        A pass in 32 bits that has a line; its constants have a row for every 16 kernels of a block.
+        None for tiles that compare.
     """
-    rows, steps, pitch = shape
-    per_image = table.shape[1] // group
-    places, outs, kinds = table[0].ctypes.data, table[1].ctypes.data, table[2].ctypes.data
+
+    kind: int
+    weights: npt.NDArray[Any]
+    bounds: npt.NDArray[Any]
+    table: npt.NDArray[np.int64]
+    group: int
+    shape: tuple[int, int, int]
+    ends: chain.Pass | None
+
+    @cached_property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """The job as `convolve` takes it; addresses are good as long as the job lives."""
+        blocks = len(self.weights)
+        width = self.bounds.shape[1] // blocks
+        addresses = [a.ctypes.data for a in (self.weights, self.bounds, *self.table)]
+        sizes = [self.weights[0].nbytes, width * self.bounds.itemsize, blocks, width]
+        windows = [self.table.shape[1] // self.group, self.group]
+        ends = [0, 0, 0, 0]
+        if self.ends is not None:
+            ends = [self.ends.parts, self.ends.rows.ctypes.data, *self.ends.shifts]
+        numbers = [self.kind, *addresses, *sizes, *windows, *self.shape, *ends]
+        return np.array(numbers, np.int64)
+
+
+@njit(cache=True, nogil=True)
+def convolve(job, source, bits, ints, other):  # type: ignore[no-untyped-def]
+    """Take every window of a batch of maps against every kernel.
+
+    Parameters
+    ----------
+    job
+        The numbers of a `Job`.
+    source
+        Maps with the images in front, C-contiguous: packed bits (uint64), int16 for pairs or uint8
+        for quads.
+    bits
+        Packed bits whose padding bits are zero, C-contiguous; anything if no bits are wanted.
+    ints, other
+        int32 maps of one shape, C-contiguous: what to write and what to add. The same where one is
+        not wanted, anything where neither is.
+    """
+    kind, weights, bounds = job[0], job[1], job[2]
+    places, kinds, outs, bit_outs = job[3], job[4], job[5], job[6]
+    weight_bytes, bound_bytes, blocks, width, per_image, group = job[7:13]
+    shape = (job[13], job[14], job[15])
+    parts, constants, first_shift, second_shift = job[16:20]
+    images = source.shape[0]
     source_bytes = source[0].size * source.itemsize
-    target_bytes = target[0].size * target.itemsize
-    blocks = weights.shape[0]
-    weight_bytes = weights[0].size * weights.itemsize
-    bound_bytes = bounds.shape[1] // blocks * bounds.itemsize
-    width = bounds.shape[1] // blocks
+    ints_bytes, bits_bytes = ints[0].size * 4, bits[0].size * bits.itemsize
+    row_bytes = _ROW_BYTES * (width // 16)
     to_bits = kind in (BINARY_BITS, PAIR_BITS, QUAD_BITS)
-    out_bytes = width // 8 if to_bits else width * 4
-    stretch = max(group, CACHED_BYTES // (source_bytes + target_bytes) // group * group)
+    touched = source_bytes + (bits_bytes if to_bits else ints_bytes)
+    stretch = max(group, CACHED_BYTES // touched // group * group)
     for start in range(0, images, stretch):
         stop = min(start + stretch, images)
         for reverse in range(blocks):
             block = blocks - 1 - reverse
-            w = weights.ctypes.data + block * weight_bytes
-            b = bounds.ctypes.data + block * bound_bytes
+            w = weights + block * weight_bytes
+            b = bounds + block * bound_bytes
+            e = (parts, constants + block * row_bytes, first_shift, second_shift)
             for first in range(start, stop, group):
                 count = min(group, stop - first) * per_image
                 s = source.ctypes.data + first * source_bytes
-                t = target.ctypes.data + first * target_bytes + block * out_bytes
+                move = first * ints_bytes + block * width * 4
+                t = (
+                    ints.ctypes.data + move,
+                    bits.ctypes.data + first * bits_bytes + block * (width // 8),
+                    other.ctypes.data + move,
+                )
                 for i in range(0, count, _PIXELS):
-                    p, o, k, left = places + 8 * i, outs + 8 * i, kinds + 8 * i, count - i
+                    p = (places + 8 * i, kinds + 8 * i, outs + 8 * i, bit_outs + 8 * i)
+                    left = count - i
                     if kind == BINARY_BITS:
-                        _binary_bits(p, o, k, left, s, t, b, w, rows, steps, pitch)
-                    elif kind == BINARY_INTEGERS:
-                        _binary_integers(p, o, k, left, s, t, b, w, rows, steps, pitch)
+                        _binary_bits(p, left, s, b, t, w, shape, e)
+                    elif kind == BINARY_CHAIN:
+                        _binary_chain(p, left, s, b, t, w, shape, e)
                     elif kind == PAIR_BITS:
-                        _pair_bits(p, o, k, left, s, t, b, w, rows, steps, pitch)
-                    elif kind == PAIR_INTEGERS:
-                        _pair_integers(p, o, k, left, s, t, b, w, rows, steps, pitch)
+                        _pair_bits(p, left, s, b, t, w, shape, e)
+                    elif kind == PAIR_CHAIN:
+                        _pair_chain(p, left, s, b, t, w, shape, e)
                     elif kind == QUAD_BITS:
-                        _quad_bits(p, o, k, left, s, t, b, w, rows, steps, pitch)
+                        _quad_bits(p, left, s, b, t, w, shape, e)
                     else:
-                        _quad_integers(p, o, k, left, s, t, b, w, rows, steps, pitch)
+                        _quad_chain(p, left, s, b, t, w, shape, e)
