@@ -5,16 +5,14 @@ The JSON form is a public contract: fields are added, never renamed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from bitwright.records import DataInfo
+from bitwright.records import DataInfo, wilson
 
 TOP1 = 0.999
 """The share of images on which a fixed-point program must decide as float64 does."""
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,8 @@ class Agreement:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the binomial proportion: Wilson, JASA 22 (1927) 209-212."""
-        share, spread = self.share, _Z95**2 / self.total
-        centre = (share + spread / 2) / (1 + spread)
-        half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-        return max(0.0, centre - half), min(1.0, centre + half)
+        """The 95 % interval of the share."""
+        return wilson(self.count, self.total)
 
     def to_json(self) -> dict[str, Any]:
         """Return the agreement as JSON-ready data."""

@@ -6,6 +6,7 @@ The JSON form of a `Record` is a public contract: fields are added, never rename
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -17,6 +18,22 @@ Method = Literal["counted", "simulated", "synthesised", "estimated"]
 simulator. ``synthesised``: from a tool's report on emitted RTL. ``estimated``: from a model that
 `Measurement.source` names.
 """
+Z95 = 1.959963984540054
+"""The standard normal quantile of 0.975."""
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """Return the 95 % interval of a binomial proportion, for `total` of at least 1.
+
+    Notes
+    -----
+    E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22
+    (1927) 209-212. Unlike the normal approximation it stays within 0..1 and holds for 0 of n.
+    """
+    share, spread = count / total, Z95 * Z95 / total
+    centre = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 @dataclass(frozen=True)

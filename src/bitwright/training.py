@@ -17,6 +17,7 @@ from bitwright.certify import certify
 from bitwright.files import write_atomically
 from bitwright.frontends import torch_lower
 from bitwright.frontends.torch_source import TorchSource
+from bitwright.frontends.torch_ties import count_ties
 from bitwright.ir import codec
 from bitwright.ir.program import Program
 from bitwright.nn import Progress, Recipe, train
@@ -86,7 +87,7 @@ def make(
     program = torch_lower.lower(
         trained.network, (shape[1], shape[2], shape[3]), name=name, classes=test.classes
     )
-    ties = torch_lower.count_ties(trained.network, test.images[:TIE_IMAGES])
+    ties = count_ties(trained.network, test.images[:TIE_IMAGES])
     record = flow.evaluate(program, test).record
     certificate = certify(TorchSource(trained.network, name), program, test.head(CERTIFIED_IMAGES))
     card = {
@@ -97,6 +98,7 @@ def make(
         "ties": {"images": min(TIE_IMAGES, len(test)), "zeros": sum(ties.values())},
         "training_seconds": round(sum(row.seconds for row in trained.log)),
         "float_accuracy": trained.test_accuracy,
+        "float_accuracy_before_quantisation": trained.real_accuracy,
         "record": record.to_json(),
         "trained_with": {name: metadata.version(name) for name in ("torch", "lightning")},
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

@@ -325,6 +325,17 @@ def test_extreme_thresholds_never_or_always_fire(name: str, extreme: int, tmp_pa
     assert (abs(stored.astype(np.int64)) <= MAX_INT).all()
 
 
+@pytest.mark.parametrize("bit", [False, True])
+def test_weights_of_one_sign(bit: bool, tmp_path: Path) -> None:
+    network = NETWORKS["conv"].with_parameters(0)
+    alike = [replace(unit, weights=np.full_like(unit.weights, bit)) for unit in network.units[:-1]]
+    network = replace(network, units=(*alike, network.units[-1]))
+    program = import_finn(write(tmp_path / "net", network.files()), network.topology())
+    images = np.random.default_rng(0).integers(0, 256, (6, *network.input)).astype(np.uint8)
+    decided = reference.run(program, images, ["class"])["class"]
+    assert decided.tolist() == [network.evaluate(image)[2] for image in images]
+
+
 # Bad folders.
 
 GOOD = NETWORKS["conv"].with_parameters(0)

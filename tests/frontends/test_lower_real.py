@@ -9,8 +9,9 @@ from bitwright.data import load
 from bitwright.errors import FrontendError
 from bitwright.frontends.checkpoints.adabin import adabin_module, import_adabin
 from bitwright.frontends.torch_lower import lower
-from bitwright.ir import reference
+from bitwright.ir import SumPool2d, reference
 from bitwright.native import NativeProgram
+from bitwright.nn import build
 from bitwright.nn.layers import (
     AdaBinConv2d,
     BinaryConv2d,
@@ -92,6 +93,10 @@ NETWORKS = {
         *stem(), nn.BatchNorm2d(6), nn.MaxPool2d(2), nn.BatchNorm2d(6), Sign(),
         BinaryConv2d(6, 6, 3, groups=2), nn.BatchNorm2d(6), *head(6),
     ),
+    "averaged with padding": lambda: nn.Sequential(
+        *stem(), Sign(), BinaryConv2d(6, 6, 2), nn.BatchNorm2d(6), nn.AvgPool2d((3, 2), 2, (1, 0)),
+        nn.PReLU(6), nn.AvgPool2d(3, 2, padding=1), nn.Flatten(), nn.Linear(24, 5),
+    ),
 }  # fmt: skip
 
 
@@ -130,6 +135,48 @@ def test_logits_follow_float64(kind, seed):
     assert (logits.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.95
     if kind != "real first, binary last":
         assert "fraction bits" in program.metadata["fixed_point"]
+
+
+def test_residual_networks_of_odd_maps_follow_float64():
+    torch.manual_seed(1)
+    module = randomise(build("resnet18", width=0.125, input_shape=(28, 28, 1)), 1)
+    with torch.no_grad():  # statistics like those of training
+        module.train()
+        for seed in range(3):
+            module(torch.from_numpy(noise(seed, 64, (28, 28, 1))).permute(0, 3, 1, 2).float())
+    images = noise(9, 40, (28, 28, 1))
+    program = lower(module, (28, 28, 1))
+    pools = [op for op in program.ops if isinstance(op, SumPool2d)]
+    assert [op.padding for op in pools] == [(0,) * 4, (0,) * 4, (1,) * 4, (0,) * 4]
+    found = reference.run(program, images)[program.logits]
+    assert np.array_equal(NativeProgram(program).run(images)[program.logits], found)
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).double()
+    with torch.inference_mode():
+        expected = module.eval().double()(pixels).numpy()
+    scale = np.linalg.lstsq(expected.reshape(-1, 1), found.reshape(-1), rcond=None)[0][0]
+    error = np.abs(found / scale - expected).max(axis=1)
+    assert (error < 1e-3 * (1 + np.abs(expected).max())).mean() >= 0.95
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.95
+
+
+def noise(seed, count, shape):
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+UNEVEN = [
+    nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False),
+    nn.AvgPool2d(2, ceil_mode=True),
+    nn.AvgPool2d(3, 2, padding=1, count_include_pad=False),
+    nn.AvgPool2d(2, divisor_override=3),
+]
+
+
+@pytest.mark.parametrize("pool", UNEVEN)
+def test_windows_of_unequal_weight_are_refused(pool):
+    module = nn.Sequential(*stem(), pool, *head(6)).eval()
+    with pytest.raises(FrontendError, match="layer '4' uses ceil_mode") as caught:
+        lower(module, (7, 7, 3))
+    assert "AvgPool2d(3, 2, padding=1)" in caught.value.way_out
 
 
 def test_fewer_fraction_bits_err_more():

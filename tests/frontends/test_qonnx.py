@@ -1,5 +1,7 @@
 """QONNX files give the numbers that ONNX and QONNX define; what has no exact form is refused."""
 
+import pickle
+
 import numpy as np
 import pytest
 from tests.networks import classifier
@@ -202,6 +204,27 @@ def test_one_threshold_a_channel_of_each_polarity(tmp_path):
     assert not rising[1]
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_weights_of_one_sign(sign, tmp_path):
+    m = Maker().quant()
+    m.add("Conv", f32(np.full((4, 3, 3, 3), sign))).norm(4).sign().add("Flatten")
+    program = check(m.add("MatMul", f32(np.full((144, 3), sign))), tmp_path)
+    for op in program.ops:
+        if isinstance(op, Conv2d):
+            assert (program.tensors[op.weights] == (sign > 0)).all()
+
+
+@pytest.mark.parametrize("limit", [1e9, -1e9, 3e38, -3e38])
+def test_thresholds_out_of_range_make_constant_bits(limit, tmp_path):
+    m = Maker((1, 1, 6, 6)).quant().add("Flatten")
+    m.add("MatMul", m.signs(36, 5))
+    m.add("MultiThreshold", f32(np.full((5, 1), limit)), out_scale=2.0, out_bias=-1.0)
+    program = check(m.add("MatMul", m.signs(5, 3)), tmp_path)
+    (op,) = (op for op in program.ops if isinstance(op, Threshold))
+    bits = reference.run(program, images_of(program), [op.output])[op.output]
+    assert (bits == (limit < 0)).all()
+
+
 # Export.
 
 
@@ -334,6 +357,12 @@ REFUSED = {
     "mean": (norm_with(mean=[1, np.inf, 1, 1]), "mean that is NaN or infinite"),
     "variance": (norm_with(variance=[1, -1, 1, 1]), "variance below zero"),
     "channels": (behind_conv().norm(5), "not made for 4 channels"),
+    "variance NaN": (norm_with(variance=[1, np.nan, 1, 1]), "variance that is NaN or infinite"),
+    "beta": (norm_with(beta=[1, -np.inf, 1, 1]), "beta that is NaN or infinite"),
+    "thresholds": (
+        behind_conv(("MultiThreshold", f32([[np.inf]]), {"out_scale": 2.0, "out_bias": -1.0})),
+        "thresholds that are NaN or infinite",
+    ),
     "shape": (Maker((1, 3, None, 8)).quant(), "dynamic shape"),
     "rank": (Maker((1, 3, 8)).quant(), "3 dimensions"),
     "batch": (Maker((4, 3, 8, 8)).quant(), "batch of 4"),
@@ -440,6 +469,23 @@ def test_no_onnx_file(tmp_path):
         import_qonnx(path)
     with pytest.raises(FrontendError, match="cannot read"):
         import_qonnx(tmp_path / "absent.onnx")
+
+
+class Trap:
+    """A pickle that would leave a trace if anything executed it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_a_pickle_in_disguise_is_not_executed(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(pickle.dumps(Trap(tmp_path / "trace")))
+    with pytest.raises(FrontendError, match="no ONNX"):
+        import_qonnx(tmp_path / "m.onnx")
+    assert not (tmp_path / "trace").exists()
 
 
 def test_a_constant_that_would_be_huge_is_not_made(tmp_path):

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bitwright.errors import FrontendError
-from bitwright.frontends.torch_lower import count_ties, lower
+from bitwright.frontends.torch_lower import lower
+from bitwright.frontends.torch_ties import count_ties
 from bitwright.ir import Conv2d, MaxPool2d, Threshold, reference
 from bitwright.native import NativeProgram
 from bitwright.nn import BinaryConv2d, BinaryLinear, LogitScale, PixelLevels, Sign, build

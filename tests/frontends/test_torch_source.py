@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from bitwright.errors import ConfigError, FrontendError
-from bitwright.frontends.torch_source import TorchSource, open_source
+from bitwright.frontends.sources import open_source
+from bitwright.frontends.torch_source import TorchSource
 from bitwright.nn import AdaBinConv2d, PixelLevels, Sign, build
 from bitwright.nn.run_folder import save_network
 
@@ -114,7 +115,7 @@ def test_a_checkpoint_of_adabin_is_read(tmp_path):
 def test_what_cannot_be_read_is_refused(tmp_path, content):
     file = tmp_path / "model.th"
     file.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"model\.th"):
+    with pytest.raises(FrontendError, match=r"model\.th"):
         open_source(file)
     with pytest.raises(ConfigError, match="trained network"):
         open_source(tmp_path)

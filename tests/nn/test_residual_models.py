@@ -126,11 +126,15 @@ def test_a_shortcut_runs_around_each_convolution() -> None:
         assert torch.equal(block(x), block.act2(block.act1(x)))
 
 
-def test_pooled_shortcuts_average_what_odd_maps_have() -> None:
+def test_pooled_shortcuts_take_the_windows_of_the_convolution_on_odd_maps() -> None:
     network = build("resnet18", width=0.125, input_shape=(28, 28, 1)).eval()
-    shortcut = network.stage4[0].shortcut
-    x = torch.arange(7.0).expand(1, 1, 7, 7)
-    assert shortcut[0](x)[0, 0, 0].tolist() == [0.5, 2.5, 4.5, 6.0]
+    pool = network.stage4[0].shortcut[0]
+    x = torch.randn(2, 3, 7, 7)
+    ninth = torch.full((3, 1, 3, 3), 1 / 9)
+    expected = torch.nn.functional.conv2d(x, ninth, None, 2, 1, 1, 3)
+    assert torch.allclose(pool(x), expected, atol=1e-6)
+    even = torch.randn(2, 3, 8, 8)
+    assert torch.equal(network.stage3[0].shortcut[0](even), nn.AvgPool2d(2)(even))
 
 
 def test_unfit_images_and_unknown_choices_are_refused() -> None:

@@ -16,11 +16,11 @@ from tests.report.reader import Reader
 from bitwright import flow
 from bitwright.data import Dataset
 from bitwright.ir.work import count_work
-from bitwright.records import Measurement
+from bitwright.records import Measurement, wilson
 from bitwright.report import SECTIONS, Section, render
 from bitwright.report.charts import plotly_js
 from bitwright.report.html import Html
-from bitwright.report.numbers import interval, percent, plain, wilson
+from bitwright.report.numbers import interval, percent, plain
 from bitwright.report.outcomes import confusion, titles
 from bitwright.report.sections import samples
 

@@ -15,7 +15,9 @@ from bitwright.files import check_writable
 Source = Annotated[
     Path,
     typer.Argument(
-        metavar="SOURCE", help="The folder of a training run, or AdaBin's checkpoint (.th)."
+        metavar="SOURCE",
+        help="The folder of a training run, a checkpoint of AdaBin, IR-Net or ReCU, "
+        "or a QONNX file (.onnx).",
     ),
 ]
 Report = Annotated[
@@ -33,17 +35,16 @@ def certify(
     report: Report = None,
 ) -> None:
     """Run a framework's model and its program side by side; exit code 1 if they part."""
-    import bitwright.nn  # noqa: F401, PLC0415 - says what to install if there is no torch
     from bitwright import zoo  # noqa: PLC0415 - imported when needed
     from bitwright.certify import certify as compare  # noqa: PLC0415
-    from bitwright.frontends.torch_source import open_source  # noqa: PLC0415
+    from bitwright.frontends.sources import open_source  # noqa: PLC0415
     from bitwright.ir import codec  # noqa: PLC0415
 
     for file in (report, None if json_file == "-" else json_file):
         if file is not None:
             check_writable(file)
     program = codec.load(zoo.locate(model))
-    opened = open_source(source)
+    opened = open_source(source, program)
     images = common.load_data(data, data_dir, limit)
     with common.progress("certifying") as update:
         certificate = compare(opened, program, images, progress=update)

@@ -69,13 +69,13 @@ def import_adabin(file: Checkpoint, output: Output, name: Name = "") -> None:
 
 @app.command("irnet")
 def import_irnet(file: Checkpoint, output: Output, name: Name = "") -> None:
-    """Import the ResNet-20 or VGG-Small for CIFAR-10 of htqin/IR-Net."""
+    """Import the ResNet-18, ResNet-20 or VGG-Small for CIFAR-10 of htqin/IR-Net."""
     _checkpoint("irnet", file, output, name)
 
 
 @app.command("recu")
 def import_recu(file: Checkpoint, output: Output, name: Name = "") -> None:
-    """Import the ResNet-20 or VGG-Small for CIFAR-10 of z-hXu/ReCU."""
+    """Import the ResNet-18, ResNet-20 or VGG-Small for CIFAR-10 of z-hXu/ReCU."""
     _checkpoint("recu", file, output, name)
 
 

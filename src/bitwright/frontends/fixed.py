@@ -6,14 +6,17 @@ Requirements:
   that may depend on the distance to a border, seen through straight pieces. Scales and BatchNorms
   only change factors and offsets; nothing is rounded until a value must be stored.
 - Storing rounds each term once, half up, to the chosen number of fraction bits, or to as many as
-  let every sum on the way stay within 32 bits. Multipliers get as many bits as fit, so that the
-  rounding of the result dominates; the worst error is kept.
+  let every sum on the way stay within 32 bits; what fewer bits hold exactly gets no more.
+  Multipliers get as many bits as fit, so that the rounding of the result dominates, and no more
+  than make them exact; the worst error is kept.
 - Weights that are real become 30-bit integers a kernel and are cut into digits of at most 8 bits,
-  as narrow as it takes for every partial sum to stay within 32 bits.
+  as narrow as it takes for every partial sum to stay within 32 bits. Kernels that are 8-bit
+  multiples of a power of two are one digit.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -115,7 +118,7 @@ class FixedPoint:
     roundings: list[Rounding] = field(default_factory=list)
 
     def store(
-        self, form: Form, name: str, reach: Floats, bits: int | None = None
+        self, form: Form, name: str, reach: Floats | None, bits: int | None = None
     ) -> tuple[str, int]:
         """Emit ops that compute a form in fixed point.
 
@@ -126,7 +129,8 @@ class FixedPoint:
         name
             What to call it.
         reach
-            Where the stored value saturates, (channels,), unless it cannot come near.
+            Where the stored value saturates, (channels,), unless it cannot come near; None if it
+            never does.
         bits
             The most fraction bits, if not the usual number.
 
@@ -139,11 +143,16 @@ class FixedPoint:
             source = form.terms[0][0]
             lines = self._held(form.as_lines(), source, reach)
             used = self._bits_for(self._reach(lines, source), name, bits)
+            if bits is None:
+                exact = _exact_shift(np.concatenate([lines.slope, lines.intercept]), used)
+                used = used if exact is None else exact
             return self._lines(lines, source, 2.0**used, name), used
         bound = float(np.abs(form.offset).max())
         for source, factor in form.terms:
             bound += float(np.abs(factor).max()) * self._largest(source)
-        held = max(bound, float(reach.max()) if form.lines is not None else 0.0)
+        held = bound
+        if form.lines is not None and reach is not None:
+            held = max(bound, float(reach.max()))
         used = self._bits_for(held, name, bits)
         scale = 2.0**used
         parts = [
@@ -154,9 +163,21 @@ class FixedPoint:
         for i, part in enumerate(parts[1:], start=1):
             total = self._add(total, part, f"{name}.sum{i}")
         total = self._offset(total, form.offset * scale, f"{name}.offset")
-        back = line(np.full(len(reach), 1 / scale), np.zeros(len(reach)))
+        channels = form.offset.shape[2]
+        back = line(np.full(channels, 1 / scale), np.zeros(channels))
         whole = back if form.lines is None else form.lines.after(back)
         return self._lines(self._held(whole, total, reach), total, scale, name), used
+
+    def metadata(self) -> dict[str, str]:
+        """Return what a program says of its roundings; nothing if there are none."""
+        if not self.roundings:
+            return {}
+        worst = max(rounding.error for rounding in self.roundings)
+        return {
+            "fixed_point": f"at most {self.bits} fraction bits, "
+            f"{len(self.roundings)} roundings, each off by at most {worst:.3g}",
+            "fraction_bits": json.dumps({r.value: r.fraction_bits for r in self.roundings}),
+        }
 
     def _bits_for(self, bound: float, name: str, most: int | None) -> int:
         """The fraction bits with which numbers up to `bound` fit 32 bits, with a little room."""
@@ -182,8 +203,10 @@ class FixedPoint:
         points = np.clip(np.concatenate([ends, inner, inner - 1], axis=1), kind.lo, kind.hi)
         return float(np.abs(lines(points)).max())
 
-    def _held(self, lines: Lines, source: str, reach: Floats) -> Lines:
+    def _held(self, lines: Lines, source: str, reach: Floats | None) -> Lines:
         """Let functions saturate at their reach, if the source can take them well beyond it."""
+        if reach is None:
+            return lines
         kind = self.emitter.types[source]
         ends = np.tile([float(kind.lo), float(kind.hi)], (lines.channels, 1))
         within = np.abs(lines(ends)).max() <= 2 * reach.max()
@@ -224,9 +247,13 @@ class FixedPoint:
         room = np.abs(slope).max() * largest + np.abs(intercept).max() + 1.0
         shift = int(min(np.floor(np.log2(MAX_INT / steepest)), np.floor(np.log2(_ROOM / room))))
         shift = max(0, min(shift, MAX_SHIFT))
+        exact = _exact_shift(np.concatenate([slope, intercept]), shift)
+        shift = shift if exact is None else exact
         multiplier = np.rint(slope * 2.0**shift)
         addend = np.rint(intercept * 2.0**shift)
-        error = 0.5 + (largest + 1.0) * 2.0 ** -(shift + 1)
+        error = 0.5 if shift else 0.0
+        if exact is None:
+            error = 0.5 + (largest + 1.0) * 2.0 ** -(shift + 1)
         output = self.emitter.fresh(name)
         self.roundings.append(Rounding(output, int(np.log2(scale)), error / scale))
         multipliers, addends = multiplier.astype(np.int32), addend.astype(np.int64)
@@ -264,6 +291,15 @@ class FixedPoint:
             )
 
 
+def _exact_shift(numbers: Floats, most: int) -> int | None:
+    """The least shift with which all numbers are integers; None if `most` is not enough."""
+    for shift in range(most + 1):
+        scaled = numbers * 2.0**shift
+        if np.array_equal(scaled, np.rint(scaled)):
+            return shift
+    return None
+
+
 def _integer_breaks(breakpoints: Floats) -> npt.NDArray[np.int32]:
     """The same breakpoints for integers: rounded up, rising, with the unused ones at the end."""
     limit = MAX_INT - breakpoints.shape[1]
@@ -271,6 +307,14 @@ def _integer_breaks(breakpoints: Floats) -> npt.NDArray[np.int32]:
     for k in range(1, whole.shape[1]):
         whole[:, k] = np.maximum(whole[:, k], whole[:, k - 1] + 1)
     return whole.astype(np.int32)
+
+
+def _dyadic_steps(kernels: Floats) -> Floats | None:
+    """The powers of two of which kernels (out, taps) are 8-bit multiples; None if some are not."""
+    peak = np.abs(kernels).max(axis=1)
+    steps = np.exp2(np.ceil(np.log2(np.where(peak > 0, peak, 127.0) / 127)))
+    whole = kernels / steps[:, None]
+    return steps if np.array_equal(whole, np.rint(whole)) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,6 +340,9 @@ def to_digits(weights: Floats, largest: int) -> Digits:
     top = 2 ** (WEIGHT_BITS - 1) - 1
     peak = np.abs(flat).max(axis=1)
     scale = np.where(peak > 0, peak / top, 1.0)
+    exact = _dyadic_steps(flat)
+    if exact is not None:
+        scale = exact
     left = np.rint(flat / scale[:, None]).astype(np.int64)
     room = MAX_INT // max(1, flat.shape[1] * largest)
     bits = min(8, int(room).bit_length())

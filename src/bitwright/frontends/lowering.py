@@ -2,12 +2,9 @@
 
 Requirements:
 
-- Where a sign follows an integer sum through element-wise steps, the threshold is found by
-  *running* the framework's own float32 steps on every integer in the sum's bounds. Formulas decide
-  nothing there, so rounding at the boundary is the framework's.
 - Real values that are stored (shortcuts, pooled features, logits) go through fixed point
-  (`bitwright.frontends.fixed`); a threshold on those is found in float64.
-- sign(0) is +1. Max-pooling commutes with what rises, and with the sign itself.
+  (`bitwright.frontends.fixed`); where all values are integers on one grid, nothing is rounded.
+- Max-pooling commutes with what rises.
 - What cannot be expressed is refused by the name of its layer, with a way out.
 
 Maps are (rows, columns, channels); `Value.order` remembers how a framework that flattens channels
@@ -17,119 +14,23 @@ first would have numbered the elements.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bitwright.errors import FrontendError
-from bitwright.frontends import thresholds
 from bitwright.frontends.borders import valid_sums
 from bitwright.frontends.fixed import Form, add_offsets, plain, to_digits
-from bitwright.frontends.lines import Floats, Lines
-from bitwright.frontends.store import Store
-from bitwright.frontends.values import Step, Value, Window
+from bitwright.frontends.lines import Floats
+from bitwright.frontends.pointwise import Bools, Pointwise
+from bitwright.frontends.values import Value, Window
 from bitwright.ir import ops as o
 from bitwright.ir.types import Bits
 
-Bools = npt.NDArray[np.bool_]
-ENUMERATED = 2**22
-"""Sums with at most so many values are run one by one."""
-_CHUNK = 2**22
 _DIGIT_ROOM = 2
 
 
-class Lowering(Store):
+class Lowering(Pointwise):
     """Builds a program layer by layer."""
-
-    def elementwise(self, value: Value, step: Step) -> Value:
-        """Apply an element-wise layer."""
-        if self.is_bits(value):
-            raise FrontendError(f"layer '{step.name}' acts on bits", "put it before the sign")
-        if value.pool is not None:
-            value = self.stored(value, f"{step.name}.in")
-        lines = step.lines
-        if value.order is not None:
-            lines = Lines(*(part[value.order] for part in _parts(lines)))
-        form = value.form.through(lines)
-        steps = (*value.steps, step) if value.source is not None else ()
-        reach = self._reach_after(value, lines)
-        if reach is not None and step.reach is not None:
-            known = step.reach if value.order is None else step.reach[value.order]
-            reach = np.minimum(reach, known)
-        return replace(value, form=form, steps=steps, reach=reach)
-
-    def _reach_after(self, value: Value, lines: Lines) -> Floats | None:
-        if value.reach is None:
-            return None
-        inner = lines.breakpoints
-        points = np.concatenate(
-            [-value.reach[:, None], value.reach[:, None], np.where(np.isfinite(inner), inner, 0.0)],
-            axis=1,
-        )
-        points = np.clip(points, -value.reach[:, None], value.reach[:, None])
-        return np.asarray(np.abs(lines(points)).max(axis=1))
-
-    def sign(self, value: Value, name: str) -> Value:
-        """Take the sign: bits, 1 where the value is >= 0."""
-        if self.is_bits(value):
-            return value
-        output = self.emitter.fresh(name)
-        bits = output if value.pool is None else f"{output}.unpooled"
-        enumerable = False
-        if value.source is not None:
-            kind = self.emitter.types[value.source]
-            enumerable = kind.hi - kind.lo < ENUMERATED and max(-kind.lo, kind.hi) < 2**24
-        if enumerable and value.source is not None:
-            limits, rising = self._enumerated(value, name)
-            self.emitter.threshold(bits, value.source, limits, rising)
-        else:
-            single = value if value.pool is None else replace(value, pool=None)
-            single = self.one_integer(single, f"{name}.in")
-            limits, rising = self._searched(single, name)
-            self.emitter.threshold(bits, single.form.terms[0][0], limits, rising)
-        if value.pool is not None:
-            # sign(max(x)) = max(sign(x)): the sign rises.
-            self.emitter.emit(replace(value.pool, output=output, inputs=(bits,)))
-        return self.integers(output, value.order)
-
-    def _enumerated(self, value: Value, name: str) -> tuple[npt.NDArray[np.int64], Bools]:
-        """Thresholds from running the framework's steps on every integer."""
-        kind = self.emitter.types[value.source or ""]
-        channels = kind.shape[-1]
-        integers = np.arange(kind.lo, kind.hi + 1, dtype=np.float32)
-        size = max(1, _CHUNK // channels)
-        parts = []
-        for first in range(0, len(integers), size):
-            x = np.repeat(integers[first : first + size, None], channels, axis=1)
-            for step in value.steps:
-                x = step.run(x)
-            parts.append((x >= 0).T)
-        fires = np.concatenate(parts, axis=1)
-        limits, rising, bad = thresholds.from_bits(fires, kind.lo)
-        if bad is not None:
-            self._refuse_turning(name, bad)
-        if value.order is not None:
-            limits, rising = limits[value.order], rising[value.order]
-        return limits, rising
-
-    def _searched(self, value: Value, name: str) -> tuple[npt.NDArray[np.int64], Bools]:
-        lines = value.form.as_lines()
-        direction = lines.direction()
-        if not direction.all():
-            self._refuse_turning(name, int(np.argmin(np.abs(direction))))
-        kind = self.emitter.types[value.form.terms[0][0]]
-
-        def fires(x: npt.NDArray[np.int64]) -> Bools:
-            return lines(x[:, None].astype(np.float64))[:, 0] >= 0
-
-        return thresholds.by_search(fires, lines.channels, kind.lo, kind.hi)
-
-    def _refuse_turning(self, name: str, channel: int) -> None:
-        raise FrontendError(
-            f"the bit of '{name}' is no threshold of the sum (channel {channel})",
-            "use only steps that rise or fall, such as BatchNorm, before a sign",
-        )
 
     def binary_conv(
         self, value: Value, name: str, weights: Bools, window: Window, pad_value: int
@@ -178,7 +79,9 @@ class Lowering(Store):
         scaled = weights * factor[seen][:, None, None, :]
         taps = (weights * value.form.offset[0, 0][seen][:, None, None, :]).sum(axis=3)
         shape = self.emitter.types[source].shape
-        offset = valid_sums(taps, (shape[0], shape[1]), window.stride, window.padding)
+        offset = np.zeros((1, 1, out))
+        if taps.any():
+            offset = valid_sums(taps, (shape[0], shape[1]), window.stride, window.padding)
         cut = to_digits(scaled, self._largest(source))
         terms = []
         for k, digit in enumerate(cut.digits):
@@ -275,21 +178,37 @@ class Lowering(Store):
         return replace(value, form=form, source=None if value.source is None else output)
 
     def average_pool(
-        self, value: Value, name: str, kernel: tuple[int, int], stride: tuple[int, int]
+        self, value: Value, name: str, kernel: tuple[int, int], window: Window
     ) -> Value:
-        """Average windows that lie within the map."""
-        value = self._small(value, f"{name}.in", kernel[0] * kernel[1])
+        """Average windows; padded zeros count, so that all windows divide by the same number."""
+        taps = kernel[0] * kernel[1]
+        value = self._small(value, f"{name}.in", taps)
         source, factor = value.form.terms[0]
         output = self.emitter.fresh(name)
         self.emitter.emit(
-            o.SumPool2d(output=output, inputs=(source,), kernel=kernel, stride=stride)
+            o.SumPool2d(
+                output=output,
+                inputs=(source,),
+                kernel=kernel,
+                stride=window.stride,
+                padding=window.padding,
+            )
         )
-        form = replace(value.form, terms=((output, factor / (kernel[0] * kernel[1])),))
+        # The value's constant is not padded with: it counts where the map is.
+        size = (self.emitter.types[source].shape[0], self.emitter.types[source].shape[1])
+        inside = valid_sums(np.ones((1, *kernel)), size, window.stride, window.padding) / taps
+        form = Form(((output, factor / taps),), value.form.offset * inside)
         return Value(form, reach=value.reach)
 
     def add(self, a: Value, b: Value, name: str) -> Value:
         """Add two values of one shape."""
         left, right = self._linear(a, f"{name}.left"), self._linear(b, f"{name}.right")
+        shared = _shared_step(left.form, right.form)
+        if shared is not None:
+            inputs = (left.form.terms[0][0], right.form.terms[0][0])
+            output = self.emitter.fresh(name)
+            self.emitter.emit(o.Add(output=output, inputs=inputs))
+            return replace(self.on_grid(output, name, shared), order=left.order)
         shapes = [self.type_of(v).shape for v in (left, right)]
         if shapes[0] != shapes[1]:
             raise FrontendError(f"'{name}' adds the shapes {shapes[0]} and {shapes[1]}", "fix it")
@@ -350,5 +269,11 @@ class Lowering(Store):
         return self._stored_real(value, "logits").form.terms[0][0]
 
 
-def _parts(lines: Lines) -> tuple[Any, Any, Any]:
-    return lines.breakpoints, lines.slope, lines.intercept
+def _shared_step(a: Form, b: Form) -> int | None:
+    """The fraction bits of two forms that are integers on one grid; None if they are not."""
+    factors = np.concatenate([a.terms[0][1], b.terms[0][1]])
+    plain_sums = a.single and b.single and not (a.offset.any() or b.offset.any())
+    bits = -np.log2(np.abs(factors[0])) if factors[0] else 0.5
+    if plain_sums and np.all(factors == factors[0]) and factors[0] > 0 and bits == int(bits):
+        return int(bits)
+    return None

@@ -15,6 +15,7 @@ SIGMAS = 16.0
 """Stored values saturate where a BatchNorm's output lies so many standard deviations off."""
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+REPAIR = "train again with a lower learning rate, or repair the checkpoint"
 
 
 class ChannelScale(nn.Module):
@@ -36,6 +37,8 @@ def lines_of(layer: nn.Module, channels: int) -> Lines | None:
     match layer:
         case nn.BatchNorm1d() | nn.BatchNorm2d():
             return _batch_norm(layer)
+        case own.ChannelAffine():
+            return line(_numbers(layer.scale, channels), _numbers(layer.shift, channels))
         case own.LogitScale():
             return line(np.full(channels, layer.scale), 0.0)
         case ChannelScale():
@@ -107,9 +110,36 @@ def check_batch_norm(name: str, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
     }
     for what, tensor in named.items():
         if tensor is not None and not bool(torch.isfinite(tensor).all()):
-            raise FrontendError(
-                f"layer '{name}' has a {what} that is NaN or infinite",
-                "train again with a lower learning rate, or repair the checkpoint",
-            )
+            raise FrontendError(f"layer '{name}' has a {what} that is NaN or infinite", REPAIR)
     if bool((layer.running_var < 0).any()):
         raise FrontendError(f"layer '{name}' has a variance below zero", "repair the checkpoint")
+
+
+def check_numbers(name: str, layer: nn.Module) -> None:
+    """Refuse parameters that are NaN or infinite; those of a BatchNorm have a check of their own.
+
+    Raises
+    ------
+    FrontendError
+        If there is one; `name` is the layer's.
+    """
+    if isinstance(layer, BATCH_NORMS):
+        return
+    for what, tensor in layer.named_parameters():
+        if not bool(torch.isfinite(tensor).all()):
+            raise FrontendError(f"layer '{name}' has a {what} that is NaN or infinite", REPAIR)
+
+
+def check_image_shape(shape: tuple[int, int, int]) -> None:
+    """Refuse shapes of images that are not three sizes of at least 1.
+
+    Raises
+    ------
+    FrontendError
+        If `shape` is of another form, or dynamic.
+    """
+    if len(shape) != 3 or not all(isinstance(n, int) and n >= 1 for n in shape):
+        raise FrontendError(
+            f"images of the shape {shape} have no program",
+            "give (rows, columns, channels) as fixed sizes",
+        )

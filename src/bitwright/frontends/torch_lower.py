@@ -13,9 +13,7 @@ torch has maps as (channels, rows, columns); a program has them as (rows, column
 from __future__ import annotations
 
 import copy
-import json
 import operator
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +29,8 @@ from bitwright.frontends.lowering import Lowering
 from bitwright.frontends.torch_layers import (
     ChannelScale,
     check_batch_norm,
+    check_image_shape,
+    check_numbers,
     lines_of,
     reach_of,
 )
@@ -46,8 +46,11 @@ from bitwright.nn.layers import (
     ChannelShortcut,
     Normalise,
     PixelLevels,
+    PixelOffset,
+    Quantise,
     Sign,
 )
+from bitwright.nn.quantised import PIXEL_BITS
 
 TIE_RULE = "sign(0) = +1, as in torch: a bit is set where the float32 expression is >= 0"
 FRACTION_BITS = 24
@@ -80,8 +83,9 @@ def lower(
     Raises
     ------
     FrontendError
-        If a layer cannot be expressed; the message names it.
+        If a layer cannot be expressed, which the message names, or the shape is not fixed.
     """
+    check_image_shape(input_shape)
     network = copy.deepcopy(module).eval().float().cpu()
     tracer = _Tracer()
     try:
@@ -97,43 +101,9 @@ def lower(
         return _Walk(network, input_shape, fraction_bits).program(graph, name, classes)
     except ProgramError as error:
         raise FrontendError(
-            f"the module does not fit 32-bit integers ({error.cause})",
-            "scale its activations down, or ask for fewer fraction bits",
+            f"the module has no legal program ({error.cause})",
+            "keep windows within their maps, padding below the kernel, and sums within 32 bits",
         ) from error
-
-
-def count_ties(module: nn.Module, images: npt.NDArray[np.uint8]) -> dict[str, int]:
-    """Count the exact zeros that reach each sign of a module.
-
-    Parameters
-    ----------
-    module
-        As for `lower`.
-    images
-        uint8 (images, rows, columns, channels).
-
-    Returns
-    -------
-    dict
-        For each `Sign` layer by name, how many of its inputs are 0.0 on these images.
-    """
-    network = copy.deepcopy(module).eval().float().cpu()
-    ties: dict[str, int] = {}
-
-    def hook(name: str) -> Callable[..., None]:
-        def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            ties[name] = ties.get(name, 0) + int((inputs[0] == 0).sum())
-
-        return count
-
-    for name, layer in network.named_modules():
-        if isinstance(layer, Sign):
-            layer.register_forward_hook(hook(name))
-    with torch.inference_mode():
-        for start in range(0, len(images), 256):
-            batch = torch.from_numpy(np.ascontiguousarray(images[start : start + 256]))
-            network(batch.permute(0, 3, 1, 2).float())
-    return ties
 
 
 class _Tracer(torch.fx.Tracer):
@@ -175,15 +145,7 @@ class _Walk:
             "preprocessing": "8-bit pixels as they are",
             "tie_rule": TIE_RULE,
         }
-        if self.lowering.fixed.roundings:
-            worst = max(r.error for r in self.lowering.fixed.roundings)
-            about["fixed_point"] = (
-                f"at most {self.lowering.fixed.bits} fraction bits, "
-                f"{len(self.lowering.fixed.roundings)} roundings, each off by at most {worst:.3g}"
-            )
-            about["fraction_bits"] = json.dumps(
-                {r.value: r.fraction_bits for r in self.lowering.fixed.roundings}
-            )
+        about |= self.lowering.fixed.metadata()
         return emitter.program((logits, output), name=name, classes=classes, metadata=about)
 
     def _node(self, node: torch.fx.Node, values: dict[torch.fx.Node, Value]) -> Value:
@@ -203,11 +165,13 @@ class _Walk:
 
     def _layer(self, name: str, layer: nn.Module, value: Value) -> Value:
         low = self.lowering
+        check_numbers(name, layer)
         match layer:
-            case PixelLevels():
+            case PixelLevels() | PixelOffset() | Normalise():
                 return self._pixels(name, layer, value)
-            case Normalise():
-                return self._normalise(name, layer, value)
+            case Quantise():
+                clip = None if layer.bits is None else layer.bounds
+                return low.quantise(value, name, int(layer.fraction_bits), clip)
             case BinaryConv2d() | BinaryLinear():
                 return self._binary(name, layer, value)
             case AdaBinConv2d():
@@ -234,23 +198,24 @@ class _Walk:
 
     # Layers.
 
-    def _pixels(self, name: str, layer: PixelLevels, value: Value) -> Value:
-        self._check_first(name, value)
-        output = self.lowering.emitter.fresh(name)
-        op = o.Lookup(output=output, inputs=("image",), table=f"{output}.table")
-        self.lowering.emitter.emit(op, table=np.array(layer.table, np.int32))
-        return self.lowering.integers(output)
-
-    def _normalise(self, name: str, layer: Normalise, value: Value) -> Value:
-        self._check_first(name, value)
-        mean, std = _floats(layer.mean).reshape(-1), _floats(layer.std).reshape(-1)
-        self._check_channels(name, value, len(mean))
-        form = Form((("image", 1 / (255 * std)),), (-mean / std)[None, None])
-        return self.lowering.bounded(form)
-
-    def _check_first(self, name: str, value: Value) -> None:
+    def _pixels(
+        self, name: str, layer: PixelLevels | PixelOffset | Normalise, value: Value
+    ) -> Value:
         if value.exact != "image":
             raise FrontendError(f"layer '{name}' is not the first", "put it at the input")
+        if isinstance(layer, Normalise):
+            mean, std = _floats(layer.mean).reshape(-1), _floats(layer.std).reshape(-1)
+            self._check_channels(name, value, len(mean))
+            form = Form((("image", 1 / (255 * std)),), (-mean / std)[None, None])
+            return self.lowering.bounded(form)
+        table = np.arange(256)
+        table = table - layer.zero if isinstance(layer, PixelOffset) else np.array(layer.table)
+        output = self.lowering.emitter.fresh(name)
+        op = o.Lookup(output=output, inputs=("image",), table=f"{output}.table")
+        self.lowering.emitter.emit(op, table=table.astype(np.int32))
+        if isinstance(layer, PixelOffset):
+            return self.lowering.on_grid(output, name, PIXEL_BITS)
+        return self.lowering.integers(output)
 
     def _check_not_pixels(self, name: str, value: Value) -> None:
         if value.source == "image":
@@ -342,13 +307,16 @@ class _Walk:
                 raise FrontendError(
                     f"layer '{name}' averages to {layer.output_size}", "use AdaptiveAvgPool2d(1)"
                 )
-            return self.lowering.average_pool(value, name, (rows, columns), (1, 1))
-        if _pair(layer.padding) != (0, 0) or layer.ceil_mode or layer.divisor_override:
+            return self.lowering.average_pool(value, name, (rows, columns), Window())
+        window = _window(layer.stride, layer.padding, 1)
+        uncounted = any(window.padding) and not layer.count_include_pad
+        if layer.ceil_mode or layer.divisor_override or uncounted:
             raise FrontendError(
-                f"layer '{name}' pads, uses ceil_mode or a divisor", "use a plain AvgPool2d"
+                f"layer '{name}' uses ceil_mode, a divisor, or padding that it does not count: "
+                "windows do not all divide by their size",
+                "use AvgPool2d(2) on even sides, and AvgPool2d(3, 2, padding=1) on odd ones",
             )
-        kernel, stride = _pair(layer.kernel_size), _pair(layer.stride)
-        return self.lowering.average_pool(value, name, kernel, stride)
+        return self.lowering.average_pool(value, name, _pair(layer.kernel_size), window)
 
     def _elementwise(self, name: str, layer: nn.Module, value: Value) -> Value:
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):

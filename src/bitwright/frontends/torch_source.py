@@ -12,7 +12,6 @@ Requirements:
 from __future__ import annotations
 
 import copy
-import pickle
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,15 +22,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from bitwright.errors import ConfigError, FrontendError
+from bitwright.errors import FrontendError
+from bitwright.frontends.checkpoints.detect import checkpoint_module
 from bitwright.frontends.source import Array, Kind, Precision, SourceValue, SourceValues
-from bitwright.nn import build
+from bitwright.nn import build, quantised_form
 from bitwright.nn.layers import AdaBinConv2d, BinaryConv2d, BinaryLinear, PixelLevels, Sign
 from bitwright.nn.run_folder import NETWORK, read_network
-
-ADABIN = "adabin_resnet20"
-PREFIX = "module."
-"""What torch's DataParallel puts before every name."""
 
 
 class TorchSource:
@@ -149,14 +145,14 @@ def _value(label: str) -> str:
     return label if label[:1].isalpha() else f"layer{label}"
 
 
-def open_source(path: Path) -> TorchSource:
+def open_module(path: Path) -> TorchSource:
     """Read a trained module with what builds it.
 
     Parameters
     ----------
     path
-        The folder of a training run, or its ``network.safetensors``; or a ``.th`` checkpoint of
-        AdaBin's ResNet-20. No code of the file is run.
+        The folder of a training run, or its ``network.safetensors``; or a checkpoint of AdaBin,
+        IR-Net or ReCU. No code of the file is run.
 
     Raises
     ------
@@ -165,30 +161,14 @@ def open_source(path: Path) -> TorchSource:
     FrontendError
         If it does not hold the network that it should.
     """
-    if path.suffix == ".th":
-        return TorchSource(_filled(path, build(ADABIN), _checkpoint(path)), path.name)
+    if path.suffix not in ("", Path(NETWORK).suffix) and not path.is_dir():
+        return TorchSource(checkpoint_module(path), path.name)
     file = path / NETWORK if path.is_dir() else path
     about, state = read_network(file)
-    return TorchSource(_filled(file, build(about["model"], **about["params"]), state), str(path))
-
-
-def _checkpoint(path: Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        state = content.get("state_dict", content)
-        return {str(name).removeprefix(PREFIX): tensor for name, tensor in state.items()}
-    except (
-        OSError,
-        EOFError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        AttributeError,
-        ValueError,
-    ) as error:
-        raise ConfigError(
-            f"{path} cannot be read as a checkpoint ({type(error).__name__})",
-            "give a training run's folder or AdaBin's model.th",
-        ) from error
+    network = build(about["model"], **about["params"])
+    if about.get("recipe", {}).get("quantise"):
+        network = quantised_form(network)
+    return TorchSource(_filled(file, network, state), str(path))
 
 
 def _filled(path: Path, network: nn.Module, state: dict[str, Tensor]) -> nn.Module:

@@ -12,18 +12,22 @@ from bitwright.nn.layers import (
     AdaBinConv2d,
     BinaryConv2d,
     BinaryLinear,
+    ChannelAffine,
     ChannelShortcut,
     LearnableBias,
     LogitScale,
     Maxout,
     Normalise,
     PixelLevels,
+    PixelOffset,
+    Quantise,
     RPReLU,
     Sign,
 )
 from bitwright.nn.models import MODELS, build
 from bitwright.nn.processes import leads
 from bitwright.nn.progress import Progress
+from bitwright.nn.quantise import quantise, quantised_form
 from bitwright.nn.recipe import Recipe, load_recipe, shipped_recipes
 from bitwright.nn.summary import Row, Summary, summary
 from bitwright.nn.train import TrainedNetwork, train
@@ -34,13 +38,16 @@ __all__ = [
     "AdaBinConv2d",
     "BinaryConv2d",
     "BinaryLinear",
+    "ChannelAffine",
     "ChannelShortcut",
     "LearnableBias",
     "LogitScale",
     "Maxout",
     "Normalise",
     "PixelLevels",
+    "PixelOffset",
     "Progress",
+    "Quantise",
     "RPReLU",
     "Recipe",
     "Row",
@@ -50,6 +57,8 @@ __all__ = [
     "build",
     "leads",
     "load_recipe",
+    "quantise",
+    "quantised_form",
     "shipped_recipes",
     "summary",
     "train",

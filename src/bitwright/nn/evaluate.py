@@ -31,7 +31,9 @@ def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     network.eval()
     try:
         with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-            answers = [network(pixels.to(device)).argmax(dim=1).cpu() for pixels in _pixels(images)]
+            answers = [
+                network(pixels.to(device)).argmax(dim=1).cpu() for pixels in batches_of(images)
+            ]
     finally:
         network.train(mode)
     return int((torch.cat(answers) == labels).sum()) / len(labels)
@@ -63,7 +65,7 @@ def recalibrate(network: nn.Module, images: Tensor) -> None:
             norm.reset_running_stats()
             norm.momentum = None  # torch's word for a cumulative mean
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
-            for pixels in _pixels(images):
+            for pixels in batches_of(images):
                 if len(pixels) > 1:  # a single image has no variance
                     network(pixels.to(device))
     finally:
@@ -72,7 +74,7 @@ def recalibrate(network: nn.Module, images: Tensor) -> None:
         network.train(mode)
 
 
-def _pixels(images: Tensor) -> Iterator[Tensor]:
+def batches_of(images: Tensor) -> Iterator[Tensor]:
     """Batches as the network takes them, channels last in memory."""
     for start in range(0, len(images), _BATCH):
         yield images[start : start + _BATCH].permute(0, 3, 1, 2)

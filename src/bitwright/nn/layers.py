@@ -21,18 +21,22 @@ from bitwright.nn.activations import LearnableBias, Maxout, RPReLU, Sign
 from bitwright.nn.adabin import AdaBinConv2d
 from bitwright.nn.binary_layers import BinaryConv2d, BinaryLinear
 from bitwright.nn.fixed import ChannelShortcut, LogitScale, Normalise, PixelLevels
+from bitwright.nn.quantised import ChannelAffine, PixelOffset, Quantise
 
 __all__ = [
     "LEAVES",
     "AdaBinConv2d",
     "BinaryConv2d",
     "BinaryLinear",
+    "ChannelAffine",
     "ChannelShortcut",
     "LearnableBias",
     "LogitScale",
     "Maxout",
     "Normalise",
     "PixelLevels",
+    "PixelOffset",
+    "Quantise",
     "RPReLU",
     "Sign",
     "latent_weights",
@@ -51,6 +55,9 @@ LEAVES: tuple[type[nn.Module], ...] = (
     PixelLevels,
     Normalise,
     LogitScale,
+    PixelOffset,
+    ChannelAffine,
+    Quantise,
 )
 """The layers that a ``torch.fx`` trace must not look into."""
 

@@ -163,6 +163,9 @@ class Recipe(_Table):
     recalibrate
         Re-estimate the BatchNorm statistics at the end, in float32, over this many training
         images; 0 keeps those of the training steps.
+    quantise
+        At the very end put the real-valued layers on grids of binary fractions, with these many
+        training images for calibration (see `bitwright.nn.quantise`); 0 leaves them as they are.
     seed
         Decides the initial weights, the order of the images and their augmentation.
     threads
@@ -184,6 +187,7 @@ class Recipe(_Table):
     distillation: Distillation | None = None
     precision: Literal["bf16-mixed", "32"] = "bf16-mixed"
     recalibrate: int = Field(default=0, ge=0)
+    quantise: int = Field(default=0, ge=0)
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     threads: int | None = Field(default=None, ge=1, le=1024)
     devices: int = Field(default=1, ge=1, le=1024)

@@ -42,10 +42,14 @@ def option_a(before: int, after: int, stride: int) -> nn.Module:
 
 
 def _pooled(before: int, after: int, size: tuple[int, int]) -> nn.Module:
-    """Return the shortcut of average pooling, a real 1x1 convolution and BatchNorm."""
-    odd = any(side % 2 for side in size)  # the last row then averages what is there
+    """Return the shortcut of average pooling, a real 1x1 convolution and BatchNorm.
+
+    An odd side is pooled by the windows of the convolution beside it, with zeros outside as there:
+    all windows divide by the same number, which integers can do exactly.
+    """
+    odd = (size[0] % 2, size[1] % 2)
     return nn.Sequential(
-        nn.AvgPool2d(2, ceil_mode=odd, count_include_pad=False),
+        nn.AvgPool2d((2 + odd[0], 2 + odd[1]), 2, odd),
         nn.Conv2d(before, after, 1, bias=False),
         nn.BatchNorm2d(after),
     )

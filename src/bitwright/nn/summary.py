@@ -1,23 +1,30 @@
 """What a network weighs and works: a table of its layers, like Larq's.
 
-- Weights are counted as a deployed network stores them: latent weights one bit each; all other
+- Weights are counted as a deployed network stores them: latent weights one bit each; a real
+  layer's weights 8 bits each if they are 8-bit multiples of a power of two a channel; all other
   parameters, BatchNorm's running statistics and analytic scales 32 bits each.
 - A multiply-accumulate (MAC) is counted for each product of a convolution or fully connected
-  layer, those with padded zeros included. It is a binary one if the weights are binary and every
-  input of the layer is +1 or -1 (AdaBin: one of its two values) on a random image.
+  layer, those with padded zeros included. It is a binary one if the weights and the inputs of the
+  layer are binary.
+- The precision of inputs is read off a random image: 1 bit if each is +1 or -1 (AdaBin: one of its
+  two values), 8 if they lie on 256 numbers a power of two apart, as pixels do; 32 otherwise.
 - 1 kB is 1024 bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bitwright.errors import ConfigError
-from bitwright.nn.layers import LEAVES, AdaBinConv2d, BinaryConv2d, BinaryLinear
+from bitwright.nn.layers import LEAVES, AdaBinConv2d, BinaryConv2d, BinaryLinear, ChannelAffine
+
+BINARY = (AdaBinConv2d, BinaryConv2d, BinaryLinear)
+"""The layers with binary weights."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +35,23 @@ class Row:
     ----------
     name, kind
         The layer's path in the network, and its class.
+    input_bits
+        Precision of what its weights are multiplied by: 1, 8 or 32 bits; None if it multiplies
+        none.
     output
         Shape of its output for one image: (height, width, channels), or (features,).
-    binary_weights, other_weights
-        Numbers stored with 1 and with 32 bits.
+    binary_weights, byte_weights, other_weights
+        Numbers stored with 1, 8 and 32 bits.
     binary_macs, other_macs
         Multiply-accumulates an image.
     """
 
     name: str
     kind: str
+    input_bits: int | None
     output: tuple[int, ...]
     binary_weights: int
+    byte_weights: int
     other_weights: int
     binary_macs: int
     other_macs: int
@@ -47,7 +59,16 @@ class Row:
     @property
     def kilobytes(self) -> float:
         """Memory of the weights, in kB."""
-        return (self.binary_weights / 8 + self.other_weights * 4) / 1024
+        return (self.binary_weights / 8 + self.byte_weights + self.other_weights * 4) / 1024
+
+    @property
+    def float32_kilobytes(self) -> float:
+        """Memory of the weights with 32 bits for each, in kB."""
+        return (self.binary_weights + self.byte_weights + self.other_weights) * 4 / 1024
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON data, its memory included."""
+        return {**asdict(self), "output": list(self.output), "kilobytes": self.kilobytes}
 
 
 @dataclass(frozen=True)
@@ -74,8 +95,10 @@ class Summary:
         return Row(
             "total",
             "",
+            None,
             self.rows[-1].output if self.rows else (),
             sum(row.binary_weights for row in self.rows),
+            sum(row.byte_weights for row in self.rows),
             sum(row.other_weights for row in self.rows),
             sum(row.binary_macs for row in self.rows),
             sum(row.other_macs for row in self.rows),
@@ -85,9 +108,23 @@ class Summary:
     def compression(self) -> float:
         """How many times smaller the network is than with 32 bits for every weight."""
         total = self.total
-        if not total.kilobytes:
-            return 1.0
-        return (total.binary_weights + total.other_weights) * 4 / 1024 / total.kilobytes
+        return total.float32_kilobytes / total.kilobytes if total.kilobytes else 1.0
+
+    @property
+    def binary_share(self) -> float:
+        """Share of the multiply-accumulates that are binary; 0 if there are none."""
+        total = self.total
+        macs = total.binary_macs + total.other_macs
+        return total.binary_macs / macs if macs else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table as JSON data: a row a layer, their sums, and the two ratios."""
+        return {
+            "layers": [row.to_json() for row in self.rows],
+            "total": {**self.total.to_json(), "float32_kilobytes": self.total.float32_kilobytes},
+            "compression": self.compression,
+            "binary_share": self.binary_share,
+        }
 
 
 def summary(module: nn.Module, input_shape: tuple[int, int, int]) -> Summary:
@@ -151,33 +188,40 @@ class _Counter:
         self.name = name
 
     def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        binary, other = _weights(layer)
         macs = _macs(layer, output)
-        bits = _multiplies_bits(layer, inputs[0])
+        bits = _input_bits(layer, inputs[0]) if macs else None
+        binary_macs = macs if bits == 1 and isinstance(layer, BINARY) else 0
         before = self.found.get(self.name)  # a layer used again works again, and weighs once
+        if before and before.input_bits and bits:
+            bits = max(bits, before.input_bits)
         self.found[self.name] = Row(
             self.name,
             type(layer).__name__,
+            bits,
             (*output.shape[2:], output.shape[1]) if output.dim() > 2 else tuple(output.shape[1:]),
-            binary,
-            other,
-            macs * bits + (before.binary_macs if before else 0),
-            macs * (not bits) + (before.other_macs if before else 0),
+            *_weights(layer),
+            binary_macs + (before.binary_macs if before else 0),
+            macs - binary_macs + (before.other_macs if before else 0),
         )
 
 
-def _weights(layer: nn.Module) -> tuple[int, int]:
-    """Return the numbers stored with 1 and with 32 bits."""
+def _weights(layer: nn.Module) -> tuple[int, int, int]:
+    """Return the numbers stored with 1, 8 and 32 bits."""
     total = sum(parameter.numel() for parameter in layer.parameters())
-    if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-        running = (layer.running_mean, layer.running_var)
-        return 0, total + sum(values.numel() for values in running if values is not None)
-    if isinstance(layer, AdaBinConv2d):
-        return layer.weight.numel(), total - layer.weight.numel() + 2 * layer.out_channels
-    if isinstance(layer, BinaryConv2d | BinaryLinear):
-        scales = layer.scales()
-        return layer.weight.numel(), 0 if scales is None else scales.numel()
-    return 0, total
+    match layer:
+        case nn.modules.batchnorm._BatchNorm():
+            running = (layer.running_mean, layer.running_var)
+            return 0, 0, total + sum(values.numel() for values in running if values is not None)
+        case ChannelAffine():
+            return 0, 0, total + layer.scale.numel() + layer.shift.numel()
+        case AdaBinConv2d():
+            return layer.weight.numel(), 0, total - layer.weight.numel() + 2 * layer.out_channels
+        case BinaryConv2d() | BinaryLinear():
+            scales = layer.scales()
+            return layer.weight.numel(), 0, 0 if scales is None else scales.numel()
+        case nn.Conv2d() | nn.Linear() if _on_a_grid(layer.weight.flatten(1), 127):
+            return 0, layer.weight.numel(), total - layer.weight.numel()
+    return 0, 0, total
 
 
 def _macs(layer: nn.Module, output: Tensor) -> int:
@@ -192,7 +236,15 @@ def _macs(layer: nn.Module, output: Tensor) -> int:
     return output[0].numel() * fan_in
 
 
-def _multiplies_bits(layer: nn.Module, x: Tensor) -> bool:
-    if isinstance(layer, AdaBinConv2d):
-        return True
-    return isinstance(layer, BinaryConv2d | BinaryLinear) and bool((x.abs() == 1).all())
+def _input_bits(layer: nn.Module, x: Tensor) -> int:
+    """Return the fewest of 1, 8 and 32 bits that hold what the weights are multiplied by."""
+    if isinstance(layer, AdaBinConv2d) or bool((x.abs() == 1).all()):
+        return 1
+    return 8 if _on_a_grid((x.double() - x.min()).flatten()[None], 255) else 32
+
+
+def _on_a_grid(numbers: Tensor, most: int) -> bool:
+    """Whether each row of numbers is a power of two times integers of magnitude up to `most`."""
+    peak = numbers.detach().double().abs().amax(1, keepdim=True).clamp_min(2.0**-126)
+    integers = numbers / torch.exp2(torch.ceil(torch.log2(peak / most)))
+    return bool((integers == integers.round()).all())

@@ -25,6 +25,7 @@ from bitwright.nn.evaluate import accuracy, recalibrate
 from bitwright.nn.models import build
 from bitwright.nn.processes import alone_again, leads
 from bitwright.nn.progress import Progress
+from bitwright.nn.quantise import quantise
 from bitwright.nn.recipe import Recipe
 from bitwright.nn.run_folder import (
     Checkpoint,
@@ -40,7 +41,7 @@ from bitwright.nn.teacher import as_teacher, load_teacher, teacher_recipe
 if TYPE_CHECKING:
     from bitwright.nn.fit import EpochEnd
 
-_CHANGEABLE = {"threads", "recalibrate", "log"}
+_CHANGEABLE = {"threads", "recalibrate", "quantise", "log"}
 """What a recipe may change between two parts of a run: speed, logs, and what is done at the end."""
 
 
@@ -57,7 +58,9 @@ class TrainedNetwork:
     params
         All parameters that `bitwright.nn.build` was called with.
     test_accuracy
-        Share of the test images classified rightly in float32, after the last epoch.
+        Share of the test images that `network` classifies rightly in float32.
+    real_accuracy
+        The same before the network was quantised; equal if it was not.
     log
         One row an epoch.
     folder
@@ -68,6 +71,7 @@ class TrainedNetwork:
     recipe: Recipe
     params: dict[str, Any]
     test_accuracy: float
+    real_accuracy: float
     log: tuple[LogRow, ...]
     folder: Path
 
@@ -194,12 +198,15 @@ def _train(
                 teacher=teacher,
             )
         network.cpu()
+        draw = torch.Generator().manual_seed(derived_seed(recipe.seed, 3))
+        order = torch.randperm(len(images), generator=draw)
         if recipe.recalibrate:
-            draw = torch.Generator().manual_seed(derived_seed(recipe.seed, 3))
-            order = torch.randperm(len(images), generator=draw)
             recalibrate(network, images[order[: recipe.recalibrate]])
         network.eval()
-        test_accuracy = accuracy(network, *_tensors(test))
+        test_accuracy = real_accuracy = accuracy(network, *_tensors(test))
+        if recipe.quantise:
+            network = quantise(network, images[order[: recipe.quantise]])
+            test_accuracy = accuracy(network, *_tensors(test))
     _lay_out(network, torch.contiguous_format)
     about = {
         "model": recipe.model.name,
@@ -208,10 +215,11 @@ def _train(
         "train_digest": training.digest,
         "test_digest": test.digest,
         "test_accuracy": test_accuracy,
+        "real_accuracy": real_accuracy,
     }
     if leads():
         save_network(folder, network.state_dict(), about)
-    return TrainedNetwork(network, recipe, params, test_accuracy, tuple(log), folder)
+    return TrainedNetwork(network, recipe, params, test_accuracy, real_accuracy, tuple(log), folder)
 
 
 def _datasets(

@@ -4,25 +4,8 @@ from __future__ import annotations
 
 import math
 
-from bitwright.records import Measurement
+from bitwright.records import Measurement, wilson
 from bitwright.report.html import Html, tag
-
-Z95 = 1.959963984540054
-"""The standard normal quantile of 0.975."""
-
-
-def wilson(correct: int, total: int) -> tuple[float, float]:
-    """Return the 95 % interval of a binomial proportion, for `total` of at least 1.
-
-    Notes
-    -----
-    E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22
-    (1927) 209-212. Unlike the normal approximation it stays within 0..1 and holds for 0 of n.
-    """
-    share, spread = correct / total, Z95 * Z95 / total
-    centre = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def plain(value: float) -> str:

@@ -7,12 +7,13 @@ ImageNet's mean and standard deviation. Its torch.sign gives 0 on a tie; here si
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from bitwright.errors import FrontendError
-from bitwright.frontends.checkpoints.state_dict import load_into, read_state_dict
+from bitwright.frontends.checkpoints.state_dict import filled, read_state_dict
 from bitwright.frontends.torch_lower import FRACTION_BITS, lower
 from bitwright.ir.program import Program
 from bitwright.nn import build
@@ -36,16 +37,19 @@ def adabin_module(path: str | Path) -> nn.Module:
     FrontendError
         If the file cannot be read or is of another network.
     """
-    state = read_state_dict(path)
+    return module_of(read_state_dict(path), path)
+
+
+def module_of(state: dict[str, Tensor], source: str | Path) -> nn.Module:
+    """Return the network of a state dict; as `adabin_module`, for a file that was read."""
     head = state.get("linear.weight")
     if head is None or head.dim() != 2:
         raise FrontendError(
-            f"'{path}' is of another network: it lacks 'linear.weight'",
+            f"'{source}' is of another network: it lacks 'linear.weight'",
             "give a checkpoint of AdaBin's ResNet-20",
         )
-    module = build("adabin_resnet20", input_shape=INPUT_SHAPE, classes=len(head))
-    load_into(module, state, path)
-    return module.eval()
+    make = partial(build, "adabin_resnet20", input_shape=INPUT_SHAPE, classes=len(head))
+    return filled(make, state, source)
 
 
 def import_adabin(

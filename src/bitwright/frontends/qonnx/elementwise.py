@@ -81,15 +81,18 @@ class Elementwise(Tensors):
                 lines = line(np.ones(len(shift)), -shift.astype(np.float64))
                 step = Step(f"{name}.shift", lambda numbers: numbers - shift, lines)
                 value = self.low.elementwise(value, step)
-            return Tensor(self.low.sign(value, name), level, x.last)
+            made = Tensor(self.low.sign(value, name), level, x.last)
+            self.note(made, node.outputs[0], node.inputs[0], shift)
+            self.note_input(node, node.inputs[0], shift)
+            return made
         if function.lines is None:
             raise node.refuse(
                 "quantises to more than one bit behind the input",
                 "use BipolarQuant for activations; Quant can only quantise the input",
             )
         lines = _widened(function.lines, self.low.channels(value))
-        made = self.low.elementwise(self.real(x, name), Step(name, function.run, lines))
-        return Tensor(made, last=x.last)
+        behind = self.low.elementwise(self.real(x, name), Step(name, function.run, lines))
+        return Tensor(behind, last=x.last)
 
     def _level(self, node: Node, x: Tensor) -> tuple[np.float32, Array | None]:
         """Return the scale of a sign's bits, and its thresholds if it has any."""

@@ -101,6 +101,11 @@ def read(path: str | os.PathLike[str]) -> Graph:
     FrontendError
         If the file cannot be read, or holds what no import can take.
     """
+    return graph_of(load(path))
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Return a file's ``ModelProto`` as it is; raises as `read` does if it cannot be read."""
     onnx = load_onnx()
     file = Path(path)
     try:
@@ -113,10 +118,15 @@ def read(path: str | os.PathLike[str]) -> Graph:
             f"'{file}' has more than {MAX_FILE_BYTES} bytes", "export it without training state"
         )
     try:
-        model = onnx.load_model_from_string(data)
+        return onnx.load_model_from_string(data)
     except Exception as error:  # protobuf raises several kinds
         reason = " ".join(str(error).split())[:120]
         raise FrontendError(f"'{file}' is no ONNX file ({reason})", EXPORT_AGAIN) from error
+
+
+def graph_of(model: Any) -> Graph:
+    """Return the graph of a ``ModelProto``; raises a `FrontendError` if no import can take it."""
+    onnx = load_onnx()
     _check_opsets(onnx, model)
     return _graph(onnx, model)
 

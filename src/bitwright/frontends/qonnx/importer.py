@@ -15,6 +15,7 @@ ONNX has maps as (channels, rows, columns); a program has them as (rows, columns
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from bitwright.frontends.qonnx import windows
 from bitwright.frontends.qonnx.elementwise import SUPPORTED, Elementwise
 from bitwright.frontends.qonnx.file import Graph, Node, read
 from bitwright.frontends.qonnx.ops import REPAIR, fold, reshaped
-from bitwright.frontends.qonnx.tensors import Tensor, value_name
+from bitwright.frontends.qonnx.tensors import Origin, Tensor, value_name
 from bitwright.frontends.values import Step, Value
 from bitwright.ir import ops as o
 from bitwright.ir.program import Program
@@ -39,6 +40,8 @@ Array = npt.NDArray[Any]
 
 PIXEL_SCALE = 255.0
 PIXELS_KEY = "bitwright.pixel_scale"
+SCALE_KEY = "input_scale"
+"""Under which a program says what its graph divides pixels by."""
 TIE_RULE = "BipolarQuant(0) = +1: a bit is set where the float32 expression is >= 0"
 FRACTION_BITS = 24
 
@@ -66,15 +69,33 @@ def import_qonnx(
         If the file is damaged or cannot be expressed; the message names the layer.
     """
     graph = read(path)
-    if input_scale is None:
+    return lower_graph(graph, pixel_scale(graph, input_scale), name or Path(path).stem)[0]
+
+
+def pixel_scale(graph: Graph, given: float | None) -> float:
+    """Return what pixels are divided by: the given number, else the file's own, else 255.
+
+    Raises
+    ------
+    FrontendError
+        If it is not positive.
+    """
+    scale = given
+    if scale is None:
         try:
-            input_scale = float(graph.metadata.get(PIXELS_KEY, PIXEL_SCALE))
+            scale = float(graph.metadata.get(PIXELS_KEY, PIXEL_SCALE))
         except ValueError:
-            input_scale = PIXEL_SCALE
-    if not (np.isfinite(input_scale) and input_scale > 0):
-        raise FrontendError(f"the input scale is {input_scale}", "give a positive number")
+            scale = PIXEL_SCALE
+    if not (np.isfinite(scale) and scale > 0):
+        raise FrontendError(f"the input scale is {scale}", "give a positive number")
+    return scale
+
+
+def lower_graph(graph: Graph, scale: float, name: str) -> tuple[Program, Mapping[str, Origin]]:
+    """Return a graph's program, and where its bits and integers come from; see `import_qonnx`."""
+    walk = _Walk(graph, scale)
     with np.errstate(all="ignore"):
-        return _Walk(graph, input_scale).program(name or Path(path).stem)
+        return walk.program(name), walk.origins
 
 
 class _Walk(Elementwise):
@@ -110,7 +131,9 @@ class _Walk(Elementwise):
         about = {
             "source": "a QONNX file",
             "preprocessing": f"graph input = pixel / {self.input_scale:g}",
+            SCALE_KEY: repr(self.input_scale),
             "tie_rule": TIE_RULE,
+            **self.low.fixed.metadata(),
         }
         form = value.form
         if form.single and form.lines is None and form.terms[0][0] == logits:
@@ -135,7 +158,9 @@ class _Walk(Elementwise):
         for name in given:
             if name not in self.constants and name not in self.tensors:
                 raise node.refuse(f"reads '{name}', a second output", SUPPORTED)
-        self.tensors[node.outputs[0]] = self._layer(node)
+        tensor = self.tensors[node.outputs[0]] = self._layer(node)
+        self.note(tensor, node.outputs[0])
+        self.note_input(node, next(name for name in given if name in self.tensors))
 
     def _layer(self, node: Node) -> Tensor:
         x = next(self.tensors[name] for name in node.inputs if name in self.tensors)
@@ -270,7 +295,7 @@ class _Walk(Elementwise):
         if any(window.padding):
             raise node.refuse("averages over padding", "average without padding")
         if value.exact is None:
-            return Tensor(self.low.average_pool(value, name, (rows, columns), window.stride))
+            return Tensor(self.low.average_pool(value, name, (rows, columns), window))
         output = self.low.emitter.fresh(name)
         sums = o.SumPool2d(
             output=output, inputs=(value.exact,), kernel=(rows, columns), stride=window.stride

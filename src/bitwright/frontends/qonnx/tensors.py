@@ -15,6 +15,7 @@ from bitwright.frontends.lowering import Lowering
 from bitwright.frontends.qonnx import pixels
 from bitwright.frontends.qonnx.file import Node
 from bitwright.frontends.qonnx.ops import REPAIR
+from bitwright.frontends.source import Kind
 from bitwright.frontends.values import Step, Value
 from bitwright.ir import ops as o
 
@@ -47,6 +48,37 @@ class Tensor:
     pad: tuple[tuple[int, int, int, int], float] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Which tensor of the graph a value of the program is.
+
+    Parameters
+    ----------
+    tensor
+        Its name in the graph.
+    kind
+        What it is.
+    scale
+        What the graph has for 1.
+    last
+        Whether the graph has its channels last.
+    order
+        For each element of a flattened value its index in the graph's order.
+    sign_of
+        For bits, the tensor that the sign was taken of, if there is one.
+    shift
+        What the sign's layer takes off that tensor, one number a channel.
+    """
+
+    tensor: str
+    kind: Kind
+    scale: np.float32 = ONE
+    last: bool = False
+    order: npt.NDArray[np.intp] | None = None
+    sign_of: str = ""
+    shift: Array | None = None
+
+
 class Tensors:
     """The constants and tensors of a graph by name, and the forms that layers ask for.
 
@@ -62,6 +94,23 @@ class Tensors:
         self.low = low
         self.constants: dict[str, Array] = dict(constants)
         self.tensors: dict[str, Tensor] = {}
+        self.origins: dict[str, Origin] = {}
+        """Of values of the program. ``<layer>.in`` is what a layer takes, if that is stored."""
+
+    def note(self, made: Tensor, name: str, sign_of: str = "", shift: Array | None = None) -> None:
+        """Keep where bits or integers come from: the tensor `name` of the graph."""
+        exact = made.value.exact
+        if exact is None or made.table is not None or made.pad is not None:
+            return
+        kind: Kind = "bits" if self.low.is_bits(made.value) else "integers"
+        origin = Origin(name, kind, made.scale, made.last, made.value.order, sign_of, shift)
+        self.origins.setdefault(exact, origin)  # a layer that only moves them changes nothing
+
+    def note_input(self, node: Node, name: str, shift: Array | None = None) -> None:
+        """Keep what a layer takes: the tensor `name` of the graph, less `shift`."""
+        x = self.tensors[name]
+        origin = Origin(name, "stored", last=x.last, order=x.value.order, shift=shift)
+        self.origins.setdefault(f"{value_name(node)}.in", origin)
 
     def shape(self, x: Tensor) -> tuple[int, ...]:
         """The shape as the graph has it, without the batch."""
@@ -77,7 +126,9 @@ class Tensors:
                     "takes pixels that are no integers times one scale",
                     "quantise the input to 8 bits, or choose another --input-scale",
                 )
-            return replace(x, value=made[0], scale=made[1], table=None)
+            found = replace(x, value=made[0], scale=made[1], table=None)
+            self.note(found, next(name for name in node.inputs if self.tensors.get(name) is x))
+            return found
         if x.value.exact is None:
             raise node.refuse(
                 "takes real numbers where bits or integers are expected",

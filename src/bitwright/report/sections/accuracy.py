@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bitwright.flow import Evaluation
+from bitwright.records import wilson
 from bitwright.report.charts import LABEL, chart, label
 from bitwright.report.html import Column, Html, details, join, table, tag
-from bitwright.report.numbers import interval, method, percent, wilson
+from bitwright.report.numbers import interval, method, percent
 from bitwright.report.outcomes import Array, class_names, confusion, correct, outcomes
 
 NAMED = 40
