@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import tomllib
@@ -65,13 +66,20 @@ def evaluate(
     common.write_json([e.record.to_json() for e in evaluations], json_file)
     if json_file != "-":
         print(f"{program.name or model} on {images.name} ({images.split}, {len(images)} images)")
-        print(f"data: {', '.join(str(path) for path in images.sources)}")
+        print(f"data: {_places(images.sources)}")
         _print(evaluations)
     if report is not None:
         from bitwright.report import write_report  # noqa: PLC0415 - plotly only for a page
 
         write_report(evaluations, report, command=shlex.join(["bitwright", *sys.argv[1:]]))
         print(f"report: {report.resolve()}", file=sys.stderr if json_file == "-" else sys.stdout)
+
+
+def _places(files: tuple[Path, ...]) -> str:
+    """Name the files of a data set, or the folder if they are many."""
+    if len(files) > 4:
+        return f"{os.path.commonpath(files)} ({len(files):,} files)"
+    return ", ".join(str(file) for file in files)
 
 
 def _settings(config: Path | None, targets: list[str]) -> dict[str, dict[str, Any]]:
