@@ -12,7 +12,8 @@ import statistics
 
 import numpy as np
 import onnxruntime as ort
-from int8_networks import Affine, Configuration, checked_call, spinning_choices
+from int8_layers import Affine
+from int8_models import Configuration, checked_call, exact_answers, spinning_choices
 from peer_common import conv_arguments, measure_fastest, shape_name
 
 
@@ -23,12 +24,15 @@ def main() -> None:
     layer = Affine.random((args.out_channels, args.in_channels, 3, 3), rng, padding=1)
     shape = (args.batch, args.in_channels, args.size, args.size)
     codes = rng.integers(0, 256, shape, dtype=np.uint8)
+    answers = exact_answers([layer], codes)
     configurations = [
         Configuration(layout, spinning)
         for layout in ("nchw", "nhwc")
         for spinning in spinning_choices(args.threads)
     ]
-    calls = {str(c): checked_call([layer], codes, c, args.threads) for c in configurations}
+    calls = {
+        str(way): checked_call([layer], codes, answers, way, args.threads) for way in configurations
+    }
     configuration, times = measure_fastest(calls, args.seconds)
     line = {
         "peer": "onnxruntime",
