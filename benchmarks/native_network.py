@@ -15,8 +15,10 @@ layers that multiply integers have none. ``shares`` parts the time by kind of st
 - ``rest``: thresholds, pools, changes of layout.
 
 A step that does several ops at once counts as the convolution among them: lines, sums and
-thresholds that are fused behind a convolution are in its time, not in theirs. The result is
-compared with the reference before anything is timed. Prints one JSON line.
+thresholds that are fused behind a convolution are in its time, not in theirs. To tell what they
+take, ``shares_apart`` parts the time of a second plan, slower as a whole, which keeps all dot
+products in memory. The result is compared with the reference before anything is timed. Prints one
+JSON line.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from _peers import run_peer
 from bitwright.frontends.finn import import_finn
 from bitwright.frontends.topology import load_topology
 from bitwright.ir import Program, count_work, reference
-from bitwright.ir.ops import Add, Affine, Offset, Op, PiecewiseLinear
+from bitwright.ir.ops import Add, Affine, Conv2d, Dense, Offset, Op, PiecewiseLinear
 from bitwright.ir.work import Work
 from bitwright.native import NativeProgram
 from bitwright.native.engine import Workspace
@@ -60,7 +62,7 @@ def network(name: str, width: float) -> Program:
 
 
 def random_network(name: str, width: float) -> Program:
-    """Return a network of `bitwright.nn` with random weights, lowered.
+    """Return a network of `bitwright.nn` with random weights, quantised and lowered.
 
     All parameters of channels differ from their initial values: a shift of 0 could be left out,
     that of a trained network cannot. BatchNorm's statistics are those of random images, so that
@@ -69,8 +71,7 @@ def random_network(name: str, width: float) -> Program:
     import torch  # noqa: PLC0415 - the published weights do not need it
 
     from bitwright.frontends.torch_lower import lower  # noqa: PLC0415
-    from bitwright.nn import build  # noqa: PLC0415
-    from bitwright.nn.evaluate import recalibrate  # noqa: PLC0415
+    from bitwright.nn import build, quantise  # noqa: PLC0415
 
     torch.manual_seed(0)
     module = build(name, width=width)
@@ -78,8 +79,8 @@ def random_network(name: str, width: float) -> Program:
         for parameter in module.parameters():
             if parameter.dim() == 1:
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
-    recalibrate(module, torch.randint(0, 256, (32, *IMAGE), dtype=torch.uint8))
-    return lower(module, IMAGE, name=f"{name}-random")
+    images = torch.randint(0, 256, (32, *IMAGE), dtype=torch.uint8)
+    return lower(quantise(module, images), IMAGE, name=f"{name}-random")
 
 
 def ops_of(step: Step, program: Program) -> list[Op]:
@@ -229,6 +230,10 @@ def main() -> None:
             result[f"{name}_images_per_second"] = round(peer_rate, 1)
             result[f"vs_{name}"] = round(rate / peer_rate, 2)
     rows, result["shares"] = layers(native, images, options.seconds)
+    if options.network == "resnet18":
+        products = [op.output for op in program.ops if isinstance(op, Conv2d | Dense)]
+        apart = NativeProgram(program, keep=[*program.outputs, *products])
+        result["shares_apart"] = layers(apart, images, options.seconds)[1]
     print(json.dumps({**result, "rows": rows}))
 
 
