@@ -5,11 +5,13 @@ and exits with 2; ``--debug`` shows the traceback.
 
     BitwrightError
     ├── ProgramError       a program or program file breaks a rule of the IR
+    ├── CircuitError       a circuit or netlist is not one, or does not fit what is asked of it
     ├── FrontendError      a source network cannot be read, or not be expressed exactly
     ├── DataError          a data set is missing, damaged, or of the wrong shape
     ├── ConfigError        a setting or recipe is unknown or out of range
     ├── UnknownNameError   a model, data set, target, ... of that name does not exist
     ├── DependencyError    an optional Python package is not installed
+    ├── LibertyError       a Liberty file cannot be read, or lacks what is asked of it
     └── ToolError          an external tool is missing or failed
 
 This module imports nothing of Bitwright: everything else imports it.
@@ -45,6 +47,10 @@ class ProgramError(BitwrightError):
     """A program or program file breaks a rule of the IR."""
 
 
+class CircuitError(BitwrightError):
+    """A circuit or netlist is not one, or does not fit what is asked of it."""
+
+
 class FrontendError(BitwrightError):
     """A source network cannot be read, or cannot be expressed exactly."""
 
@@ -76,6 +82,10 @@ class DependencyError(BitwrightError):
             f"{purpose} needs the package '{package}'",
             f"install it with: pip install 'bitwright[{extra}]'",
         )
+
+
+class LibertyError(BitwrightError):
+    """A Liberty file cannot be read, or lacks what is asked of it."""
 
 
 class ToolError(BitwrightError):
