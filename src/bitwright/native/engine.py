@@ -20,7 +20,7 @@ from bitwright.ir.program import Program, check_batch, check_names
 from bitwright.ir.types import Bits
 from bitwright.native import binary
 from bitwright.native.convolution import Kernel
-from bitwright.native.geometry import Layout
+from bitwright.native.geometry import Layout, map_shape
 from bitwright.native.plan import Plan, Slot, Step, plan
 from bitwright.native.tiles import SLACK
 
@@ -118,7 +118,9 @@ class NativeProgram:
         self.images = int(np.clip(WORKING_SET_BYTES // image_bytes, least, MAX_IMAGES))
         self._spare: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
 
-    def run(self, batch: Any, *, threads: int | None = None) -> dict[str, Array]:
+    def run(
+        self, batch: Any, *, threads: int | None = None, packed: bool = False
+    ) -> dict[str, Array]:
         """Run the program on a batch.
 
         Parameters
@@ -127,6 +129,8 @@ class NativeProgram:
             Integers (N, *input shape) within the input's bounds, or bools for an input of bits.
         threads
             How many threads to use; by default one for each core that this process may use.
+        packed
+            Return bits as words, uint64 (N, rows, columns, words of channels).
 
         Returns
         -------
@@ -141,7 +145,7 @@ class NativeProgram:
         """
         source = self._source(check_batch(self.program, batch))
         count = len(source)
-        results = {name: self._empty(name, count) for name in self.plan.kept}
+        results = {name: self._empty(name, count, packed) for name in self.plan.kept}
         workers = max(1, threads or len(os.sched_getaffinity(0)))
         size = max(1, min(self.images, -(-count // workers)))
         starts = range(0, count, size)
@@ -153,7 +157,7 @@ class NativeProgram:
                 space.run(part)
                 for name, slot in self.plan.kept.items():
                     array = part if slot == self.plan.source else space.buffers[slot][: len(part)]
-                    results[name][start : start + size] = self._value(slot, array)
+                    results[name][start : start + size] = self._value(slot, array, packed)
             finally:
                 self._spare.put(space)
 
@@ -177,14 +181,19 @@ class NativeProgram:
             batch = batch.astype(np.int32)
         return np.ascontiguousarray(batch).reshape(shape)
 
-    def _empty(self, name: str, count: int) -> Array:
+    def _empty(self, name: str, count: int, packed: bool) -> Array:
         value = self.program.types[name]
+        if packed and isinstance(value, Bits):
+            rows, columns, channels = map_shape(value)
+            return np.empty((count, rows, columns, -(-channels // 64)), np.uint64)
         return np.empty((count, *value.shape), np.bool_ if isinstance(value, Bits) else np.int32)
 
-    def _value(self, slot: Slot, array: Array) -> Array:
+    def _value(self, slot: Slot, array: Array, packed: bool) -> Array:
         value = self.program.types[slot.value]
         inside = slot.layout.interior(array) if slot != self.plan.source else array
         if isinstance(value, Bits):
+            if packed:
+                return inside
             inside = binary.unpack_channels(inside, slot.layout.shape[2])
         return inside.reshape(len(array), *value.shape)
 
