@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bitwright import data as data_sets
 from bitwright import flow
 from bitwright.certificate import Certificate
@@ -90,13 +92,16 @@ def make(
     ties = count_ties(trained.network, test.images[:TIE_IMAGES])
     record = flow.evaluate(program, test).record
     certificate = certify(TorchSource(trained.network, name), program, test.head(CERTIFIED_IMAGES))
+    seconds = round(sum(row.seconds for row in trained.log))
     card = {
         "name": name,
         "digest": program.digest,
         "recipe": recipe.model_dump(mode="json"),
         "train_data": training.info().to_json(),
         "ties": {"images": min(TIE_IMAGES, len(test)), "zeros": sum(ties.values())},
-        "training_seconds": round(sum(row.seconds for row in trained.log)),
+        "training_seconds": seconds,
+        "budget": f"{recipe.epochs} epochs in {seconds:,} s on {accelerator}, "
+        f"{recipe.threads or torch.get_num_threads()} thread(s)",
         "float_accuracy": trained.test_accuracy,
         "float_accuracy_before_quantisation": trained.real_accuracy,
         "record": record.to_json(),
