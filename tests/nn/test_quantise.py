@@ -132,7 +132,7 @@ def test_rounding_is_half_up_and_saturates(bits):
     [
         (lambda: Quantise(1), "bits is 1"),
         (lambda: Quantise(8, 99), "fraction_bits is 99"),
-        (lambda: PixelOffset(256), "zero is 256"),
+        (lambda: PixelOffset([0, 256]), r"zero is \[0, 256\]"),
         (lambda: ChannelAffine(0), "channels is 0"),
         (lambda: quantise(build("resnet20"), images(0)), "no images"),
         (

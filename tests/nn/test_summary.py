@@ -74,7 +74,7 @@ def test_the_precision_of_inputs() -> None:
     assert last_bits(Sign()) == 1
     assert last_bits() == 8
     assert last_bits(PixelLevels()) == 8
-    assert last_bits(PixelOffset(117)) == 8
+    assert last_bits(PixelOffset([117])) == 8
     assert last_bits(normalise, Quantise(8, 5)) == 8
     assert last_bits(normalise, Quantise(16, 12)) == 32
     assert last_bits(normalise) == 32

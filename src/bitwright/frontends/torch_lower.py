@@ -208,8 +208,10 @@ class _Walk:
             self._check_channels(name, value, len(mean))
             form = Form((("image", 1 / (255 * std)),), (-mean / std)[None, None])
             return self.lowering.bounded(form)
-        table = np.arange(256)
-        table = table - layer.zero if isinstance(layer, PixelOffset) else np.array(layer.table)
+        table = np.array(layer.table if isinstance(layer, PixelLevels) else range(256))
+        if isinstance(layer, PixelOffset):
+            self._check_channels(name, value, len(layer.zero))
+            table = table - np.array(layer.zero)[:, None]
         output = self.lowering.emitter.fresh(name)
         op = o.Lookup(output=output, inputs=("image",), table=f"{output}.table")
         self.lowering.emitter.emit(op, table=table.astype(np.int32))

@@ -24,7 +24,7 @@ from bitwright.errors import ConfigError
 from bitwright.nn.activations import Maxout, RPReLU, Sign
 from bitwright.nn.adabin import AdaBinConv2d
 from bitwright.nn.binary_layers import BinaryConv2d, BinaryLinear
-from bitwright.nn.evaluate import batches_of, recalibrate
+from bitwright.nn.evaluate import batches_of
 from bitwright.nn.fixed import Normalise
 from bitwright.nn.quantised import PIXEL_BITS, ChannelAffine, PixelOffset, Quantise
 
@@ -57,9 +57,8 @@ def quantise(network: nn.Module, images: Tensor) -> nn.Module:
         Takes pixels (batch, channels, height, width), begins with `Normalise` if its first
         convolution is real. It is left as it is.
     images
-        uint8, (N, height, width, channels): training images. The BatchNorm statistics are
-        estimated anew over them after the weights were rounded, and the steps of 8-bit inputs are
-        those with the least mean squared error on the first `STEP_IMAGES`.
+        uint8, (N, height, width, channels): training images. The steps of 8-bit inputs are those
+        with the least mean squared error on the first `STEP_IMAGES`.
 
     Raises
     ------
@@ -84,7 +83,6 @@ def quantise(network: nn.Module, images: Tensor) -> nn.Module:
         _round_weights(layer)
     if zero is not None:
         _replace(rounded, lambda m: zero if isinstance(m, Normalise) else None)
-    recalibrate(rounded, images)
     made = _with_layers(rounded, filled=True)
     _choose_steps(made, images[:STEP_IMAGES])
     return made.eval()
@@ -114,7 +112,7 @@ def _real_layers(network: nn.Module) -> list[tuple[Any, nn.Module | None]]:
 def _pixel_offset(network: nn.Module) -> PixelOffset | None:
     for layer in network.modules():
         if isinstance(layer, Normalise):
-            return PixelOffset(round(255 * float(layer.mean.mean())))
+            return PixelOffset([round(255 * float(mean)) for mean in layer.mean.flatten()])
     return None
 
 

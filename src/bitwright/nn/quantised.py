@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -19,35 +21,39 @@ PIXEL_BITS = 6
 
 
 class PixelOffset(nn.Module):
-    """Input layer of a quantised network: (pixel - zero) / 64.
+    """Input layer of a quantised network: (pixel - zero[c]) / 64.
 
-    Zero padding behind it means the pixel value `zero`.
+    Zero padding behind it means the pixel values `zero`.
 
     Parameters
     ----------
     zero
-        The pixel value that becomes 0, in 0..255.
+        For each channel the pixel value that becomes 0, in 0..255.
 
     Raises
     ------
     ConfigError
-        If `zero` is no pixel value.
+        If a number is no pixel value.
     """
 
-    def __init__(self, zero: int) -> None:
+    offset: Tensor
+
+    def __init__(self, zero: Sequence[int]) -> None:
         super().__init__()
-        if not 0 <= zero <= 255:
-            raise ConfigError(f"PixelOffset: zero is {zero}", "use 0 to 255")
-        self.zero = zero
+        if not zero or not all(0 <= z <= 255 for z in zero):
+            raise ConfigError(f"PixelOffset: zero is {list(zero)}", "use 0 to 255 for each channel")
+        self.zero = tuple(zero)
+        offset = torch.tensor([float(z) for z in zero]).view(1, -1, 1, 1)
+        self.register_buffer("offset", offset, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map pixels 0..255, of any shape."""
+        """Map pixels 0..255, shaped (batch, channels, height, width)."""
         real = x if x.is_floating_point() else x.to(torch.get_default_dtype())
-        return (real - self.zero) * 2.0**-PIXEL_BITS
+        return (real - self.offset) * 2.0**-PIXEL_BITS
 
     def extra_repr(self) -> str:
         """Describe the layer as torch's own do."""
-        return f"{self.zero}"
+        return ", ".join(map(str, self.zero))
 
 
 class ChannelAffine(nn.Module):
