@@ -72,6 +72,7 @@ def random_network(name: str, width: float) -> Program:
 
     from bitwright.frontends.torch_lower import lower  # noqa: PLC0415
     from bitwright.nn import build, quantise  # noqa: PLC0415
+    from bitwright.nn.evaluate import recalibrate  # noqa: PLC0415
 
     torch.manual_seed(0)
     module = build(name, width=width)
@@ -80,6 +81,7 @@ def random_network(name: str, width: float) -> Program:
             if parameter.dim() == 1:
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
     images = torch.randint(0, 256, (32, *IMAGE), dtype=torch.uint8)
+    recalibrate(module, images)
     return lower(quantise(module, images), IMAGE, name=f"{name}-random")
 
 

@@ -45,6 +45,8 @@ class Dot:
     padding: Halo = NO_HALO
     pad_value: int = 0
     groups: int = 1
+    lows: tuple[int, ...] = ()
+    """The least integer of each channel, where bytes count from it; all alike if empty."""
 
     @property
     def method(self) -> Literal["binary", "narrow", "wide"]:
@@ -60,17 +62,22 @@ class Dot:
         shape = map_shape(self.value)
         if not self.fits_bytes:
             return Layout("narrow", shape, self.padding, self.pad_value)
+        if self.lows:
+            return Layout(
+                "bytes", shape, self.padding, tuple(self.pad_value - n for n in self.lows)
+            )
         return Layout("bytes", shape, self.padding, self.pad_value - self.value.lo)
 
     @property
     def fits_bytes(self) -> bool:
         """Whether activations fit unsigned bytes, weights of either sign bytes, on this machine."""
         value = self.value
+        wide = max(value.hi, self.pad_value) - value.lo > 255
         return (
             simd.has_dot_products()
             and isinstance(value, Int)
             and -255 <= value.lo <= min(self.pad_value, 0)
-            and max(value.hi, self.pad_value) - value.lo <= 255
+            and (bool(self.lows) or not wide)
             and int(self.numbers.min()) > -128
             and self.weights[0].size * self.groups < 2**15
         )
@@ -200,7 +207,8 @@ def _sums(dot: Dot, source: Layout, falling: npt.NDArray[np.bool_]) -> _Sums:
     numbers = _dense_groups(dot) * np.where(falling, -1, 1)[:, None, None, None]
     # Bytes count from the least value, lo: the sum of w x is that of w (x - lo) plus lo times w.
     in_bytes = source.kind == "bytes"
-    missing = numbers.sum(axis=(1, 2, 3)).astype(np.int64) * (dot.value.lo if in_bytes else 0)
+    lows = np.array(dot.lows or [dot.value.lo], np.int64) if in_bytes else np.zeros(1, np.int64)
+    missing = (numbers.sum(axis=(1, 2)) * lows).sum(axis=1)
     kinds = (tiles.QUAD_BITS, tiles.QUAD_CHAIN) if in_bytes else (tiles.PAIR_BITS, tiles.PAIR_CHAIN)
     packed = integer.pack_weights(numbers, np.int8 if in_bytes else np.int16)
     words = -(-columns * source.pixel_bytes // 4)

@@ -28,13 +28,13 @@ class Layout:
 
     ``bits``: 64-bit words of channels, with a halo of zeros. ``int``: int32 without a halo.
     ``narrow``: int16, ``bytes``: uint8 that count from the value's least integer; both with a halo
-    of `fill`. Vectors are maps of one pixel.
+    of `fill`, one number or one a channel. Vectors are maps of one pixel.
     """
 
     kind: Kind
     shape: tuple[int, int, int]
     halo: Halo = NO_HALO
-    fill: int = 0
+    fill: int | tuple[int, ...] = 0
 
     @property
     def dtype(self) -> Any:

@@ -9,7 +9,7 @@ them, and the conversions between layouts when the first reader asks for one.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,7 @@ class _Planner:
             for op in program.ops
             if isinstance(op, o.Conv2d | o.Dense)
         }
+        self.dots = {name: self._with_lows(dot) for name, dot in self.dots.items()}
         self.fused = find_fused(program, self.keep, self.dots)
         self.chains = find_chains(program, self.keep, self.fused)
         self.needed = self._find_needed()
@@ -147,6 +148,19 @@ class _Planner:
         readers = self.program.uses[dot.source]
         return table if all(op.output in self.dots for op in readers) else None
 
+    def _with_lows(self, dot: Dot) -> Dot:
+        """Let bytes of a table's channels count each from its own least integer, if they fit so."""
+        table = self._direct_lookup(dot)
+        if table is None or dot.fits_bytes:
+            return dot
+        entries = self.program.tensor(table, "table")
+        if entries.ndim != 2:
+            return dot
+        least = np.minimum(entries.min(axis=1), dot.pad_value)
+        if (np.maximum(entries.max(axis=1), dot.pad_value) - least > 255).any():
+            return dot
+        return replace(dot, lows=tuple(int(n) for n in least))
+
     def _find_halos(self) -> dict[str, Halo]:
         halos: dict[str, Halo] = {}
         for dot in self.dots.values():
@@ -206,7 +220,8 @@ class _Planner:
         least = dot.value.lo if slot.layout.kind == "bytes" else 0
         table = self._direct_lookup(dot)
         if table is not None:
-            values = np.atleast_2d(self.program.tensor(table, "table")) - least
+            lows = np.array(dot.lows)[:, None] if dot.lows and least else least
+            values = np.atleast_2d(self.program.tensor(table, "table")) - lows
             values = values.astype(slot.layout.dtype)
             lo = self.program.types[table.input].lo
             return self._converted(
