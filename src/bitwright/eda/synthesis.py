@@ -1,0 +1,134 @@
+"""Structural Verilog to cells of a library, with areas; or to FPGA look-up tables."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bitwright.eda.liberty import Library
+from bitwright.eda.mapping import Effort, elaboration_plan, lut_plan, mapping_plan, place_cells
+from bitwright.eda.netlist import Netlist, read_netlist
+from bitwright.eda.recognise import modules_plan, wrappers
+from bitwright.eda.run import run_plan
+from bitwright.eda.sizing import speed_up
+from bitwright.eda.timing import Boundary, typical_boundary
+from bitwright.eda.verilog import write_verilog
+from bitwright.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A design in cells of a library.
+
+    Parameters
+    ----------
+    netlist
+        Its cells; `Netlist.area` and `Netlist.cell_counts` say what it takes.
+    versions
+        The tools that made it.
+    seconds
+        How long they took.
+    """
+
+    netlist: Netlist
+    versions: Mapping[str, str]
+    seconds: float
+
+    @property
+    def verilog(self) -> str:
+        """The design as structural Verilog of the library's cells."""
+        return write_verilog(self.netlist)
+
+
+@dataclass(frozen=True)
+class LutCount:
+    """A design in look-up tables of a Xilinx 7-series FPGA.
+
+    Parameters
+    ----------
+    luts
+        How many; two that share one site count as two.
+    cells
+        How many there are of each primitive.
+    """
+
+    luts: int
+    cells: Mapping[str, int]
+    versions: Mapping[str, str]
+
+
+def synthesise(
+    verilog: str,
+    library: Library,
+    *,
+    top: str | None = None,
+    adders: bool = True,
+    effort: Effort = "area",
+    boundary: Boundary | None = None,
+) -> Mapped:
+    """Map a combinational design to cells of a library with yosys and abc.
+
+    Cells on slow paths are then exchanged for faster ones that take no more area (see `sizing`).
+
+    Parameters
+    ----------
+    verilog
+        Its modules: gates, assignments, instances of the cells of `bitwright.eda.generic` or of
+        modules that compute the same.
+    top
+        The module to map; None if only one is instantiated by no other.
+    adders
+        Whether adders and majority gates become cells of the library that compute them; False
+        leaves all to abc, as a plain flow does.
+    effort
+        What abc tries first to make small.
+    boundary
+        What the design is connected to; None for `typical_boundary`.
+
+    Raises
+    ------
+    CircuitError
+        If the design has storage, an undriven net or a loop.
+    LibertyError
+        If the library has no inverter, or cells without delay tables.
+    ToolError
+        If yosys is missing or refuses the design.
+    """
+    _check_name(top)
+    seen = run_plan(modules_plan(verilog))
+    read = run_plan(elaboration_plan(verilog, top, wrappers(seen.outputs["modules.json"])))
+    placed = place_cells(read.outputs["design.json"], library, adders=adders)
+    done = run_plan(mapping_plan(placed, library, effort))
+    netlist = read_netlist(done.outputs["mapped.json"], library, placed.top)
+    netlist = speed_up(netlist, library, boundary or typical_boundary(library))
+    return Mapped(netlist, done.versions, seen.seconds + read.seconds + done.seconds)
+
+
+def count_luts(verilog: str, *, top: str | None = None) -> LutCount:
+    """Map a design to look-up tables of Xilinx's 7 series with yosys.
+
+    Parameters
+    ----------
+    verilog
+        As for `synthesise`; storage is fine.
+
+    Raises
+    ------
+    ToolError
+        If yosys is missing or refuses the design.
+    """
+    _check_name(top)
+    done = run_plan(lut_plan(verilog, top))
+    modules = json.loads(done.outputs["mapped.json"])["modules"].values()
+    (module,) = (module for module in modules if "top" in module["attributes"])
+    cells = Counter(cell["type"] for cell in module["cells"].values())
+    luts = sum(count for kind, count in cells.items() if re.fullmatch(r"LUT[1-6]|INV", kind))
+    return LutCount(luts, dict(sorted(cells.items())), done.versions)
+
+
+def _check_name(top: str | None) -> None:
+    if top is not None and not re.fullmatch(r"[A-Za-z_]\w*", top):
+        raise ConfigError(f"'{top}' is no module name", "name a module of the design")
