@@ -140,10 +140,15 @@ def test_logits_follow_float64(kind, seed):
 def test_residual_networks_of_odd_maps_follow_float64():
     torch.manual_seed(1)
     module = randomise(build("resnet18", width=0.125, input_shape=(28, 28, 1)), 1)
-    with torch.no_grad():  # statistics like those of training
-        module.train()
-        for seed in range(3):
-            module(torch.from_numpy(noise(seed, 64, (28, 28, 1))).permute(0, 3, 1, 2).float())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several add up in another order: other statistics, other flips
+    try:
+        with torch.no_grad():  # statistics like those of training
+            module.train()
+            for seed in range(3):
+                module(torch.from_numpy(noise(seed, 64, (28, 28, 1))).permute(0, 3, 1, 2).float())
+    finally:
+        torch.set_num_threads(threads)
     images = noise(9, 40, (28, 28, 1))
     program = lower(module, (28, 28, 1))
     pools = [op for op in program.ops if isinstance(op, SumPool2d)]
@@ -155,10 +160,8 @@ def test_residual_networks_of_odd_maps_follow_float64():
         expected = module.eval().double()(pixels).numpy()
     scale = np.linalg.lstsq(expected.reshape(-1, 1), found.reshape(-1), rcond=None)[0][0]
     error = np.abs(found / scale - expected).max(axis=1)
-    # A bit within rounding of its threshold flips in a few images, and spreads there; how many
-    # depends on how torch's threads add up the statistics.
-    assert (error < 1e-3 * (1 + np.abs(expected).max())).mean() >= 0.8
-    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.8
+    assert (error < 1e-3 * (1 + np.abs(expected).max())).mean() >= 0.95
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.95
 
 
 def noise(seed, count, shape):
