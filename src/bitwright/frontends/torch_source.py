@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from bitwright.errors import FrontendError
 from bitwright.frontends.checkpoints.detect import checkpoint_module
 from bitwright.frontends.source import Array, Kind, Precision, SourceValue, SourceValues
-from bitwright.nn import build, quantised_form
 from bitwright.nn.layers import AdaBinConv2d, BinaryConv2d, BinaryLinear, PixelLevels, Sign
+from bitwright.nn.open_module import built_for
 from bitwright.nn.run_folder import NETWORK, read_network
 
 
@@ -165,10 +165,7 @@ def open_module(path: Path) -> TorchSource:
         return TorchSource(checkpoint_module(path), path.name)
     file = path / NETWORK if path.is_dir() else path
     about, state = read_network(file)
-    network = build(about["model"], **about["params"])
-    if about.get("recipe", {}).get("quantise"):
-        network = quantised_form(network)
-    return TorchSource(_filled(file, network, state), str(path))
+    return TorchSource(_filled(file, built_for(about), state), str(path))
 
 
 def _filled(path: Path, network: nn.Module, state: dict[str, Tensor]) -> nn.Module:

@@ -79,6 +79,16 @@ def open_module(source: str | Path) -> OpenedModule:
     return OpenedModule(module, recipe.model.name, params, shape, trained=False)
 
 
+def built_for(about: dict[str, Any]) -> nn.Module:
+    """Return the untrained module that a run's ``state_dict`` fits, by what the run says of it."""
+    with torch.random.fork_rng(devices=[]):
+        module = build(about["model"], **about["params"])
+    recipe = about.get("recipe")
+    if isinstance(recipe, dict) and recipe.get("quantise"):
+        return quantised_form(module)
+    return module
+
+
 def _of_run(path: Path) -> OpenedModule:
     file = path / NETWORK if path.is_dir() else path
     if not file.exists():
@@ -88,11 +98,7 @@ def _of_run(path: Path) -> OpenedModule:
         )
     about, state = read_network(file)
     params = about["params"]
-    with torch.random.fork_rng(devices=[]):
-        module = build(about["model"], **params)
-    recipe = about.get("recipe")
-    if isinstance(recipe, dict) and recipe.get("quantise"):
-        module = quantised_form(module)
+    module = built_for(about)
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
