@@ -13,6 +13,7 @@ from tests.circuits.drawn import all_patterns, random_bits, random_circuit
 
 from bitwright.circuits import (
     compare,
+    count_by_and_or,
     count_by_columns,
     count_by_counters,
     count_by_majority,
@@ -49,7 +50,7 @@ def test_an_exact_count_is_the_number_of_ones(count, inputs, seed):
         assert (bounds.least, bounds.greatest) == (0, inputs)
 
 
-@pytest.mark.parametrize("count", [*EXACT, count_by_majority, count_by_votes])
+@pytest.mark.parametrize("count", [*EXACT, count_by_majority, count_by_and_or, count_by_votes])
 @pytest.mark.parametrize("inputs", [0, -3])
 def test_nothing_cannot_be_counted(count, inputs):
     with pytest.raises(CircuitError, match=f"popcount of {inputs} inputs"):
@@ -144,6 +145,32 @@ def test_the_dot_product_of_xnormaj_is_that_of_gain_one():
 def test_what_levels_cost():
     assert count_by_majority(576).counts == {"MAJ3": 192, "FA": 184, "HA": 6}
     assert count_by_majority(576, levels=2).counts == {"MAJ3": 256, "FA": 57, "HA": 6}
+
+
+@given(inputs=st.integers(1, 90), size=st.sampled_from([2, 4]), levels=st.integers(0, 2))
+@settings(deadline=None, max_examples=60)
+def test_and_or_gates_and_their_duals_take_turns(inputs, size, levels):
+    circuit = count_by_and_or(inputs, size, levels)
+    bits = random_bits(inputs, 80, inputs).astype(bool)
+    groups = inputs // size
+    gates = []
+    for k in range(groups):
+        first = bits[:, size * k : size * k + 2]
+        last = bits[:, size * (k + 1) - 2 : size * (k + 1)]
+        if k % 2:
+            gates.append(first.any(1) & last.any(1))
+        else:
+            gates.append(first.all(1) | last.all(1))
+    one, weight = (3, 8) if size == 4 else (1, 2)
+    value = one * bits[:, groups * size :].sum(1)
+    for _ in range(levels):
+        whole = len(gates) // 3
+        value += weight * sum((gate.astype(int) for gate in gates[3 * whole :]), np.zeros(80, int))
+        gates = [sum(g.astype(int) for g in gates[3 * k : 3 * k + 3]) >= 2 for k in range(whole)]
+        weight *= 2
+    value += weight * sum((gate.astype(int) for gate in gates), np.zeros(80, int))
+    assert circuit.divisor == one
+    assert np.array_equal(evaluate(circuit, bits.astype(np.uint8)), value)
 
 
 @given(inputs=st.integers(1, 90), size=st.integers(1, 40), local=st.sampled_from([0.3, 0.5, 1.0]))

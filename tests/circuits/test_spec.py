@@ -21,10 +21,10 @@ from bitwright.circuits import (
     write_verilog,
 )
 from bitwright.circuits.grouping import input_order, spread
-from bitwright.circuits.spec import Exact, Majority, Votes
+from bitwright.circuits.spec import AndOr, Exact, Majority, Votes
 from bitwright.errors import BitwrightError, CircuitError, ConfigError
 
-FAMILIES = ["exact", "ripple", "counter63", "maj", "lta", "xnormaj"]
+FAMILIES = ["exact", "ripple", "counter63", "maj", "andor", "lta", "xnormaj"]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ FAMILIES = ["exact", "ripple", "counter63", "maj", "lta", "xnormaj"]
         (" maj : levels = 3 , centre ", Majority(levels=3, centre=True)),
         ("xnormaj", Majority(gain=1)),
         ("lta:size=9,local=0.6,keep=0.5", Votes(size=9, local=0.6, keep=0.5)),
+        ("andor:L=2,size=2", AndOr(levels=2, size=2)),
         ("exact:order=2 0 1,truncate=1", Exact(order=(2, 0, 1), truncate=1)),
         ("maj:centre=false,grouping=random,seed=7", Majority(grouping="random", seed=7)),
     ],
@@ -72,6 +73,7 @@ def test_a_table_is_a_spec():
         ("exact:seed=-1", "setting 'seed' of a popcount is -1"),
         ("exact:order=a b", "setting 'order' of a popcount is 'a b'"),
         ("exact:truncate=-1", "setting 'truncate' of a popcount is -1"),
+        ("andor:size=3", "setting 'size' of a popcount is 3"),
         ("lta:size=0", "setting 'size' of a popcount is 0"),
         ("lta:local=0", "setting 'local' of a popcount is 0.0"),
         ("netlist", "setting 'path' of a popcount is ''"),

@@ -44,6 +44,8 @@ SPECS = [
     "exact:truncate=2,centre",
     "maj:truncate=1",
     "maj:truncate=1,gain=1",
+    "andor",
+    "andor:size=2,L=2",
     "lta:size=4",
     "lta:size=5,local=0.7",
 ]

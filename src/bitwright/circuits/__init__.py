@@ -1,5 +1,6 @@
 """Popcounts as gates: circuits, what makes and reads them, what they get wrong (NumPy only)."""
 
+from bitwright.circuits.and_or import count_by_and_or
 from bitwright.circuits.cells import KINDS, Kind
 from bitwright.circuits.circuit import Cell, Circuit, Output
 from bitwright.circuits.columns import count_by_columns
@@ -14,7 +15,7 @@ from bitwright.circuits.netlist import read_netlist
 from bitwright.circuits.nets import Interface
 from bitwright.circuits.prune import prune
 from bitwright.circuits.ripple import count_by_ripple_tree
-from bitwright.circuits.sampling import data_joint, sampled_joint
+from bitwright.circuits.sampling import data_joint, joint, sampled_joint
 from bitwright.circuits.spec import FAMILIES, Spec, from_settings, make, parse
 from bitwright.circuits.statistics import (
     ErrorStatistics,
@@ -44,6 +45,7 @@ __all__ = [
     "Range",
     "Spec",
     "compare",
+    "count_by_and_or",
     "count_by_columns",
     "count_by_counters",
     "count_by_majority",
@@ -56,6 +58,7 @@ __all__ = [
     "flip_given_count",
     "flips",
     "from_settings",
+    "joint",
     "linear_form",
     "make",
     "parse",

@@ -1,4 +1,7 @@
-"""The joint distribution of count and value from samples: random inputs, or a layer's real ones."""
+"""The joint distribution of count and value from samples: random inputs, or a layer's real ones.
+
+`joint` takes the exact one where there is one.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,28 @@ import numpy.typing as npt
 
 from bitwright.circuits.circuit import Circuit
 from bitwright.circuits.evaluate import evaluate
+from bitwright.circuits.exact_joint import exact_joint
 from bitwright.circuits.statistics import Joint
 from bitwright.errors import CircuitError
 
 CHUNK = 1 << 12
 """Samples drawn and evaluated together; bounds the memory that random numbers take."""
 
+SAMPLES = 100_000
+"""Random inputs that stand for all where the distribution cannot be had exactly."""
+
 Tally = dict[int, npt.NDArray[np.int64]]
+
+
+def joint(circuit: Circuit) -> Joint:
+    """Return the joint distribution of value and count at independent inputs of density 1/2.
+
+    It is exact where that can be had, otherwise from `SAMPLES` samples of a fixed seed.
+    """
+    try:
+        return exact_joint(circuit)
+    except CircuitError:  # its inputs meet in too many ways
+        return sampled_joint(circuit, SAMPLES, np.random.default_rng(0))
 
 
 def sampled_joint(

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
+from bitwright.circuits.and_or import SIZES, count_by_and_or
 from bitwright.circuits.circuit import Circuit
 from bitwright.circuits.columns import count_by_columns
 from bitwright.circuits.counters import count_by_counters
@@ -136,6 +137,23 @@ class Majority(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AndOr(Spec):
+    """AND-OR gates, then majorities (`bitwright.circuits.and_or.count_by_and_or`)."""
+
+    family: ClassVar[str] = "andor"
+    size: int = 4
+    levels: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.size in SIZES, "size", self.size, "2 or 4")
+        _require(0 <= self.levels <= 16, "levels", self.levels, "0 to 16")
+
+    def count(self, inputs: int) -> Circuit:  # noqa: D102 - as in `Spec`
+        return count_by_and_or(inputs, self.size, self.levels)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Votes(Spec):
     """Local thresholds and a vote (`bitwright.circuits.local_threshold.count_by_votes`)."""
 
@@ -178,7 +196,7 @@ class Netlist(Spec):
 
 
 FAMILIES: dict[str, type[Spec]] = {
-    kind.family: kind for kind in (Exact, RippleTree, Counters, Majority, Votes, Netlist)
+    kind.family: kind for kind in (Exact, RippleTree, Counters, Majority, AndOr, Votes, Netlist)
 }
 """Every family by name; ``xnormaj`` is `Majority` with gain 1."""
 
