@@ -56,7 +56,9 @@ def make(
     ----------
     name
         The network's name; the files are ``<name>.safetensors``, the card ``<name>.json`` and
-        ``<name>.certificate.json``, which says whether the program is what the module is.
+        ``<name>.certificate.json``, which says whether the program is what the module is. If the
+        recipe has approximate popcounts, ``<name>.majority.toml`` is the target's configuration
+        that has them, and the card's record is of that target.
     recipe
         What to train.
     folder
@@ -90,7 +92,11 @@ def make(
         trained.network, (shape[1], shape[2], shape[3]), name=name, classes=test.classes
     )
     ties = count_ties(trained.network, test.images[:TIE_IMAGES])
-    record = flow.evaluate(program, test).record
+    settings = majority_settings(recipe)
+    if settings is None:
+        record = flow.evaluate(program, test).record
+    else:
+        record = flow.evaluate(program, test, target="majority", config=settings).record
     certificate = certify(TorchSource(trained.network, name), program, test.head(CERTIFIED_IMAGES))
     seconds = round(sum(row.seconds for row in trained.log))
     card = {
@@ -110,7 +116,34 @@ def make(
     }
     path = folder / f"{name}.safetensors"
     codec.save(program, path)
+    if settings is not None:
+        toml = "".join(f"{key} = {_toml(value)}\n" for key, value in settings.items())
+        write_atomically(folder / f"{name}.majority.toml", toml.encode())
     for suffix, content in ((".json", card), (".certificate.json", certificate.to_json())):
         text = json.dumps(content, indent=2) + "\n"
         write_atomically(folder / f"{name}{suffix}", text.encode())
     return Made(program, card, certificate, path)
+
+
+def majority_settings(recipe: Recipe) -> dict[str, Any] | None:
+    """Return the majority target's settings for a network trained by a recipe.
+
+    Its thresholds are what the training made of them: they already fit the circuits. None if the
+    recipe has no approximate popcounts.
+    """
+    wanted = recipe.approximate
+    if wanted is None:
+        return None
+    settings: dict[str, Any] = {"circuit": wanted.circuit, "thresholds": "unchanged"}
+    if wanted.layers:
+        settings["layers"] = list(wanted.layers)
+    if wanted.circuits:
+        settings["circuits"] = dict(wanted.circuits)
+    return settings
+
+
+def _toml(value: Any) -> str:
+    """Return a text, a list of them or a table of them as TOML."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)

@@ -19,6 +19,23 @@ Output = Annotated[
     typer.Option("-o", "--output", metavar="DIR", help="Folder of the run [runs/<recipe>]."),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew over a run that was cut off.")]
+Aware = Annotated[
+    str | None,
+    typer.Option(
+        "--aware",
+        metavar="METHOD",
+        help="Train for approximate popcounts, injected as uniform or margin flips, by a value "
+        "table, or as the circuit itself; none trains with exact counts.",
+    ),
+]
+Circuit = Annotated[
+    str | None,
+    typer.Option("--circuit", metavar="SPEC", help="Which popcount: maj:L=2,keep=0.6 [maj]."),
+]
+Start = Annotated[
+    Path | None,
+    typer.Option("--start", metavar="RUN", help="Folder of a run whose weights to start from."),
+]
 Accelerator = Annotated[
     str, typer.Option("--accelerator", help="cpu, gpu or auto, as Lightning names them.")
 ]
@@ -28,6 +45,9 @@ def train(
     recipe: Recipe,
     output: Output = None,
     fresh: Fresh = False,
+    aware: Aware = None,
+    circuit: Circuit = None,
+    start: Start = None,
     data_dir: common.DataDir = None,
     accelerator: Accelerator = "cpu",
     json_file: common.Json = None,
@@ -36,11 +56,14 @@ def train(
 
     A run that was cut off goes on where it stopped when the same command is given again.
     """
-    from bitwright.nn import leads, load_recipe  # noqa: PLC0415 - torch only for training
+    # Torch is needed for training only.
+    from bitwright.nn import leads, load_recipe, with_options  # noqa: PLC0415
     from bitwright.training import make  # noqa: PLC0415
 
-    chosen = load_recipe(recipe)
-    name = Path(recipe).stem
+    chosen = with_options(
+        load_recipe(recipe), method=aware, circuit=circuit, start=start and str(start)
+    )
+    name = Path(recipe).stem + (f"-{aware}" if aware else "")
     folder = output or Path("runs") / name
     columns = (
         TextColumn("epoch {task.fields[epoch]}  loss {task.fields[loss]}"),
@@ -76,7 +99,8 @@ def train(
     if json_file == "-":
         return
     values = {m["metric"]: m["value"] for m in made.card["record"]["measurements"]}
+    circuits = " with its circuits" if chosen.approximate else ""
     print(
         f"{made.path}: {values['correct']:,} of {values['images']:,} test images right "
-        f"({values['accuracy']:.2%}), digest {made.program.digest[:16]}"
+        f"({values['accuracy']:.2%}{circuits}), digest {made.program.digest[:16]}"
     )

@@ -103,7 +103,7 @@ class CircuitNetwork:
         Makes the circuits of all later layers.
     thresholds
         Layers' thresholds in units of their circuits' values, (neurons,); where none are given, a
-        circuit's value is compared with the exact count's threshold times the circuit's divisor.
+        circuit's value divided by its divisor, rounded down, is compared as an exact count.
         A bit is ``value >= threshold`` or, for falling neurons, ``value <= threshold``.
 
     Raises
@@ -199,7 +199,9 @@ class CircuitNetwork:
                 f"give a circuit of {fan_in} inputs",
             )
         code = self._compiled.setdefault(circuit.digest, Compiled(circuit))
-        exact = _exact_thresholds(self.program, op, dot) * circuit.divisor
+        # Of floor(value / divisor): a value up to divisor - 1 beyond a multiple is that multiple.
+        within = np.where(self.program.tensor(op, "rising"), 0, circuit.divisor - 1)
+        exact = _exact_thresholds(self.program, op, dot) * circuit.divisor + within
         stage = Stage(
             name,
             dot.source,

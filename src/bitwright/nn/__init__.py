@@ -7,6 +7,7 @@ try:
 except ImportError:
     raise DependencyError("torch", "train", "bitwright.nn") from None
 
+from bitwright.nn.approximate import approximate, layer_circuits
 from bitwright.nn.layers import (
     LEAVES,
     AdaBinConv2d,
@@ -28,7 +29,8 @@ from bitwright.nn.models import MODELS, build
 from bitwright.nn.processes import leads
 from bitwright.nn.progress import Progress
 from bitwright.nn.quantise import quantise, quantised_form
-from bitwright.nn.recipe import Recipe, load_recipe, shipped_recipes
+from bitwright.nn.recipe import Recipe, load_recipe, shipped_recipes, with_options
+from bitwright.nn.sites import Site, find_sites
 from bitwright.nn.summary import Row, Summary, summary
 from bitwright.nn.train import TrainedNetwork, train
 
@@ -52,9 +54,13 @@ __all__ = [
     "Recipe",
     "Row",
     "Sign",
+    "Site",
     "Summary",
     "TrainedNetwork",
+    "approximate",
     "build",
+    "find_sites",
+    "layer_circuits",
     "leads",
     "load_recipe",
     "quantise",
@@ -62,4 +68,5 @@ __all__ = [
     "shipped_recipes",
     "summary",
     "train",
+    "with_options",
 ]

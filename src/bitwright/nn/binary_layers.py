@@ -83,7 +83,8 @@ class _BinaryLayer(nn.Module):
             return size.mean().reshape(1)
         return size.mean(tuple(range(1, size.dim())))
 
-    def _scaled(self, dot: Tensor) -> Tensor:
+    def scaled(self, dot: Tensor) -> Tensor:
+        """Multiply a dot product, (batch, out, ...), with the scales."""
         scales = self.scales()
         return dot if scales is None else dot * per_channel(scales, dot)
 
@@ -204,7 +205,7 @@ class BinaryConv2d(_BinaryLayer):
             x = F.pad(x, (padding,) * 4, value=float(self.pad_value))
             padding = 0
         dot = F.conv2d(x, self.binary_weight(), None, self.stride, padding, 1, self.groups)
-        return self._scaled(dot)
+        return self.scaled(dot)
 
     def extra_repr(self) -> str:
         """Describe the layer as torch's own do."""
@@ -264,7 +265,7 @@ class BinaryLinear(_BinaryLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply ``x``, shaped (batch, in), with the binary weights."""
-        return self._scaled(F.linear(x, self.binary_weight()))
+        return self.scaled(F.linear(x, self.binary_weight()))
 
     def extra_repr(self) -> str:
         """Describe the layer as torch's own do."""

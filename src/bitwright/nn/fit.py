@@ -188,7 +188,10 @@ class _Run(lightning.LightningModule):  # type: ignore[misc]  # mypy sees Lightn
         """Return the loss of a batch."""
         pixels, labels = batch
         logits = self.network(pixels).float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        if self.recipe.loss == "hinge":
+            loss = modified_hinge(logits, labels, self.recipe.hinge_margin)
+        else:
+            loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         distillation = self.recipe.distillation
         if distillation is not None:
             for teacher in self.teacher:
@@ -246,6 +249,22 @@ class _Run(lightning.LightningModule):  # type: ignore[misc]  # mypy sees Lightn
             loss=float(self.loss_sum) / step,
             accuracy=int(self.right) / (step * batch),
         )
+
+
+def modified_hinge(logits: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """Return how far logits fall short of a margin on the right side of 0, mean over all.
+
+    Parameters
+    ----------
+    logits
+        (batch, classes).
+    labels
+        int64, (batch,); the right side of a wrong class is the negative one.
+    margin
+        What a logit should reach.
+    """
+    side = 2.0 * F.one_hot(labels, logits.shape[1]) - 1
+    return F.relu(margin - side * logits).mean()
 
 
 def distance(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:

@@ -136,6 +136,31 @@ class Distillation(_Table):
     weight: float = Field(default=0.5, gt=0, le=1)
 
 
+class Approximation(_Table):
+    """Approximate popcounts that a network is trained with (`bitwright.nn.approximate`).
+
+    At the end the BatchNorms take their statistics, and the network its accuracy, from the
+    circuits themselves, whatever stood for them in the training.
+
+    Attributes
+    ----------
+    circuit
+        Which popcount, as `bitwright.circuits.parse` reads it: "maj:L=2,keep=0.6".
+    method
+        What stands for it in the training: "uniform" or "margin" flips, the "table" P(value |
+        count), or the "circuit" itself; "none" for exact counts.
+    layers
+        The layers that have it; all layers of bits with a sign behind them if none is named.
+    circuits
+        Layers that have another popcount.
+    """
+
+    circuit: str = "maj"
+    method: Literal["none", "uniform", "margin", "table", "circuit"] = "circuit"
+    layers: tuple[str, ...] = ()
+    circuits: dict[str, str] = {}
+
+
 class Recipe(_Table):
     """A training run.
 
@@ -153,6 +178,18 @@ class Recipe(_Table):
         How the weights move.
     augmentation
         What happens to the images.
+    start
+        The folder of another run, or its ``network.safetensors``, whose weights the network
+        starts with; without it, they are drawn.
+    approximate
+        Approximate popcounts to train for; without it, counts are exact.
+    loss
+        "cross-entropy", or the modified "hinge" loss: for each class how far the logit, with the
+        other sign for wrong classes, falls short of `hinge_margin`.
+    hinge_margin
+        In logits: integers times a network's constant. Buschjaeger et al., Margin-Maximization in
+        Binarized Neural Networks (DATE 2021), take 128 on the integers, which is 8 where a
+        network divides by the root of a fan-in of 256.
     label_smoothing
         Share of the target probability that is spread over all classes.
     distillation
@@ -183,6 +220,10 @@ class Recipe(_Table):
     batch_size: int = Field(default=128, ge=2)
     optimizer: Optimizer = Optimizer()
     augmentation: Augmentation = Augmentation()
+    start: str | None = None
+    approximate: Approximation | None = None
+    loss: Literal["cross-entropy", "hinge"] = "cross-entropy"
+    hinge_margin: float = Field(default=8.0, gt=0, le=1e6)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     distillation: Distillation | None = None
     precision: Literal["bf16-mixed", "32"] = "bf16-mixed"
@@ -265,6 +306,38 @@ def parse_recipe(text: str, where: str = "recipe") -> Recipe:
         return Recipe.model_validate(table)
     except ValidationError as error:
         raise explain(error, where, _known_keys) from None
+
+
+def with_options(
+    recipe: Recipe, *, method: str | None, circuit: str | None, start: str | None
+) -> Recipe:
+    """Return a recipe with other approximate popcounts, or another start, than its file says.
+
+    Parameters
+    ----------
+    recipe
+        The recipe.
+    method, circuit
+        Of its `Approximation`; None leaves each as it is. A recipe without one gets one.
+    start
+        The run that it starts from; None leaves it as it is.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such method.
+    """
+    table = recipe.model_dump()
+    given = {"method": method, "circuit": circuit}
+    given = {key: value for key, value in given.items() if value is not None}
+    if given:
+        table["approximate"] = (table["approximate"] or {}) | given
+    if start is not None:
+        table["start"] = start
+    try:
+        return Recipe.model_validate(table)
+    except ValidationError as error:
+        raise explain(error, "options", _known_keys) from None
 
 
 def _is_path(text: str) -> bool:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from bitwright.data import Dataset, load
 from bitwright.errors import ConfigError, DataError, DependencyError
+from bitwright.nn.approximate import counting
 from bitwright.nn.batches import derived_seed
 from bitwright.nn.board import check_board, write_board
 from bitwright.nn.evaluate import accuracy, recalibrate
@@ -35,6 +36,7 @@ from bitwright.nn.run_folder import (
     save_checkpoint,
     save_network,
 )
+from bitwright.nn.start import start_from
 from bitwright.nn.teacher import FOLDER as TEACHER
 from bitwright.nn.teacher import as_teacher, load_teacher, teacher_recipe
 
@@ -58,7 +60,8 @@ class TrainedNetwork:
     params
         All parameters that `bitwright.nn.build` was called with.
     test_accuracy
-        Share of the test images that `network` classifies rightly in float32.
+        Share of the test images that `network` classifies rightly in float32; with the recipe's
+        circuits, if it has any.
     real_accuracy
         The same before the network was quantised; equal if it was not.
     log
@@ -165,9 +168,11 @@ def _train(
         torch.manual_seed(derived_seed(recipe.seed, 0))
         network = build(recipe.model.name, **params)
         _lay_out(network, torch.channels_last)
+        images, labels = _tensors(training)
         if saved:
             network.load_state_dict(saved.network)
-        images, labels = _tensors(training)
+        elif recipe.start is not None:
+            start_from(network, Path(recipe.start), recipe.model.name)
         began = time.monotonic()
 
         def after_epoch(end: EpochEnd) -> None:
@@ -184,29 +189,21 @@ def _train(
                 write_board(folder, log[-1])
 
         if len(log) < recipe.epochs:
-            fit(
-                network,
-                recipe,
-                images,
-                labels,
-                first_epoch=len(log),
-                optimizer_state=saved.optimizer if saved else None,
-                after_epoch=after_epoch,
-                progress=progress,
-                accelerator=accelerator,
-                folder=folder,
-                teacher=teacher,
-            )
-        network.cpu()
-        draw = torch.Generator().manual_seed(derived_seed(recipe.seed, 3))
-        order = torch.randperm(len(images), generator=draw)
-        if recipe.recalibrate:
-            recalibrate(network, images[order[: recipe.recalibrate]])
-        network.eval()
-        test_accuracy = real_accuracy = accuracy(network, *_tensors(test))
-        if recipe.quantise:
-            network = quantise(network, images[order[: recipe.quantise]])
-            test_accuracy = accuracy(network, *_tensors(test))
+            with counting(network, recipe.approximate, images, training=True):
+                fit(
+                    network,
+                    recipe,
+                    images,
+                    labels,
+                    first_epoch=len(log),
+                    optimizer_state=saved.optimizer if saved else None,
+                    after_epoch=after_epoch,
+                    progress=progress,
+                    accelerator=accelerator,
+                    folder=folder,
+                    teacher=teacher,
+                )
+        network, test_accuracy, real_accuracy = _finish(network.cpu(), recipe, images, test)
     _lay_out(network, torch.contiguous_format)
     about = {
         "model": recipe.model.name,
@@ -220,6 +217,25 @@ def _train(
     if leads():
         save_network(folder, network.state_dict(), about)
     return TrainedNetwork(network, recipe, params, test_accuracy, real_accuracy, tuple(log), folder)
+
+
+def _finish(
+    network: nn.Module, recipe: Recipe, images: Tensor, test: Dataset
+) -> tuple[nn.Module, float, float]:
+    """Settle a trained network; return it, its accuracy, and what that was before quantising."""
+    draw = torch.Generator().manual_seed(derived_seed(recipe.seed, 3))
+    order = torch.randperm(len(images), generator=draw)
+    counts = recipe.approximate
+    with counting(network, counts, images, training=False):
+        if recipe.recalibrate:
+            recalibrate(network, images[order[: recipe.recalibrate]])
+        network.eval()
+        before = accuracy(network, *_tensors(test))
+    if not recipe.quantise:
+        return network, before, before
+    network = quantise(network, images[order[: recipe.quantise]])
+    with counting(network, counts, images, training=False):
+        return network, accuracy(network, *_tensors(test)), before
 
 
 def _datasets(

@@ -1,0 +1,242 @@
+"""Approximate popcounts in a network's forward pass, by torch's own hooks.
+
+Nothing in torch is patched and nothing compiled is needed to train with them; taking the hooks off
+gives the network back as it was. What a circuit does can be injected by four methods, from the
+coarsest abstraction to the circuit itself:
+
+- ``uniform``: each bit behind a layer flips at the rate at which the circuit flips random ones.
+- ``margin``: it flips with the probability that goes with the count's distance from its threshold.
+- ``table``: the count is replaced by a value drawn from P(value | count).
+- ``circuit``: the count is replaced by the circuit's, on the very bits that it would see.
+
+The first three are probabilities of independent inputs of density 1/2, drawn by torch's generator.
+In all four the gradient is that of the exact layer (straight through).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bitwright.circuits import Circuit, flip_given_count, flips, joint, make, value_given_count
+from bitwright.errors import ConfigError
+from bitwright.nn.activations import per_channel
+from bitwright.nn.circuit_dot import circuit_dot
+from bitwright.nn.recipe import Approximation
+from bitwright.nn.sites import Site, find_sites
+
+Method = Literal["uniform", "margin", "table", "circuit"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+_DRAWS = 1 << 10
+"""Equally likely outcomes by which P(value | count) is drawn."""
+
+Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]
+
+
+def layer_circuits(
+    sites: Mapping[str, Site],
+    circuit: str,
+    layers: Sequence[str] = (),
+    own: Mapping[str, str] | None = None,
+) -> dict[str, Circuit]:
+    """Return the circuits of a network's layers.
+
+    Parameters
+    ----------
+    sites
+        The layers that can have one (`bitwright.nn.sites.find_sites`).
+    circuit
+        Which popcount, as `bitwright.circuits.parse` reads it.
+    layers
+        The layers that have it; if none is named, all with a sign behind them.
+    own
+        Layers that have another one.
+
+    Raises
+    ------
+    ConfigError
+        If a layer cannot have a circuit, or the popcount is not valid.
+    CircuitError
+        If there is no such circuit of a layer's fan-in.
+    """
+    names = layers or [name for name, site in sites.items() if site.sign is not None]
+    specs = dict.fromkeys(names, circuit) | dict(own or {})
+    for name in specs:
+        if name not in sites:
+            raise ConfigError(
+                f"'{name}' is no layer of bits",
+                f"layers that circuits can do: {', '.join(sites) or 'none'}",
+            )
+    return {
+        name: make(spec, sites[name].layer.fan_in, sites[name].kernel)
+        for name, spec in specs.items()
+    }
+
+
+@contextmanager
+def approximate(
+    sites: Mapping[str, Site], circuits: Mapping[str, Circuit], method: Method = "circuit"
+) -> Iterator[None]:
+    """Let a network's layers count as circuits do, as long as the context lasts.
+
+    Parameters
+    ----------
+    sites
+        The network's layers of bits.
+    circuits
+        A circuit for each layer that is to have one.
+    method
+        What stands for the circuit.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such method, or flips are to be injected behind a layer without a sign.
+    """
+    if method not in METHODS:
+        raise ConfigError(f"method is {method!r}", f"use one of {', '.join(METHODS)}")
+    handles = []
+    try:
+        for name, circuit in circuits.items():
+            module, hook = _HOOKS[method](sites[name], circuit)
+            handles.append(module.register_forward_hook(hook))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def counting(
+    network: nn.Module, wanted: Approximation | None, images: Tensor, *, training: bool
+) -> AbstractContextManager[None]:
+    """Return a context in which a network counts as a recipe has it.
+
+    Parameters
+    ----------
+    network
+        The network.
+    wanted
+        Its approximate popcounts, if there are any.
+    images
+        Some that it takes, uint8 (N, height, width, channels).
+    training
+        Whether the recipe's method stands for the circuits, or they count themselves.
+
+    Raises
+    ------
+    ConfigError, CircuitError
+        If there is no such circuit, or a layer that cannot have one.
+    """
+    if wanted is None or (training and wanted.method == "none"):
+        return nullcontext()
+    sites = find_sites(network, images[:2].permute(0, 3, 1, 2))
+    circuits = layer_circuits(sites, wanted.circuit, wanted.layers, wanted.circuits)
+    method = wanted.method if training and wanted.method != "none" else "circuit"
+    return approximate(sites, circuits, method)
+
+
+def _circuit(site: Site, circuit: Circuit) -> tuple[nn.Module, Hook]:
+    layer = site.layer
+
+    def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        dot = layer.scaled(circuit_dot(layer, circuit, inputs[0], site.kernel).to(output.dtype))
+        return output + (dot - output).detach()
+
+    return layer, hook
+
+
+def _table(site: Site, circuit: Circuit) -> tuple[nn.Module, Hook]:
+    layer = site.layer
+    drawn = joint(circuit)
+    given = value_given_count(drawn)
+    never = np.isnan(given).any(axis=0)
+    given[:, never] = 0
+    given[np.abs(drawn.errors).argmin(axis=0)[never], never] = 1  # counts that never occur
+    places = (np.arange(_DRAWS) + 0.5) / _DRAWS
+    rows = np.stack([np.searchsorted(p.cumsum(), places) for p in given.T])
+    matches = drawn.values[np.minimum(rows, len(drawn.values) - 1)] // circuit.divisor
+    table = torch.from_numpy(matches.astype(np.float32))
+
+    def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        scales = layer.scales()
+        dot = output.detach().float()
+        if scales is not None:
+            dot = dot / per_channel(scales, dot)
+        count = ((dot + layer.fan_in) / 2).round().clamp_(0, layer.fan_in).long()
+        draw = torch.randint_like(count, _DRAWS)
+        dot = 2 * table.to(output.device)[count, draw] - layer.fan_in
+        return output + (layer.scaled(dot.to(output.dtype)) - output).detach()
+
+    return layer, hook
+
+
+def _uniform(site: Site, circuit: Circuit) -> tuple[nn.Module, Hook]:
+    _, sign = _threshold(site)
+    middle = (circuit.inputs + 1) // 2
+    rate = flips(joint(circuit), middle).best
+
+    def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return _flip(output, torch.rand_like(output) < rate)
+
+    return sign, hook
+
+
+def _margin(site: Site, circuit: Circuit) -> tuple[nn.Module, Hook]:
+    norm, sign = _threshold(site)
+    middle = (circuit.inputs + 1) // 2
+    drawn = joint(circuit)
+    given = flip_given_count(drawn, middle, flips(drawn, middle).best_cutoff)
+    # What is known at the middle threshold holds at others, by distance from the threshold.
+    rates = torch.from_numpy(np.nan_to_num(given).astype(np.float32))
+
+    def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        spread = torch.sqrt(_known(norm.running_var) + norm.eps)
+        gain = _away_from_zero(norm.weight * _scale(site))
+        margin = inputs[0].detach().float() * per_channel(spread / (2 * gain), inputs[0].float())
+        at = (margin + middle).round().clamp_(0, len(rates) - 1).long()
+        return _flip(output, torch.rand_like(margin) < rates.to(output.device)[at])
+
+    return sign, hook
+
+
+_HOOKS: dict[Method, Callable[[Site, Circuit], tuple[nn.Module, Hook]]] = {
+    "uniform": _uniform,
+    "margin": _margin,
+    "table": _table,
+    "circuit": _circuit,
+}
+
+
+def _threshold(site: Site) -> tuple[nn.BatchNorm1d | nn.BatchNorm2d, nn.Module]:
+    if site.norm is None or site.sign is None:
+        raise ConfigError(
+            f"no sign follows on '{site.name}' whose bits could flip",
+            "use the method 'table' or 'circuit'",
+        )
+    return site.norm, site.sign
+
+
+def _flip(output: Tensor, where: Tensor) -> Tensor:
+    """Change the sign of some bits; the gradient passes as if they had not changed."""
+    return output - (2 * output * where).detach()
+
+
+def _scale(site: Site) -> Tensor | float:
+    scales = site.layer.scales()
+    return 1.0 if scales is None else scales.detach()
+
+
+def _away_from_zero(gain: Tensor) -> Tensor:
+    return torch.where(gain.abs() < 1e-6, 1e-6, gain)
+
+
+def _known(tensor: Tensor | None) -> Tensor:
+    if tensor is None:
+        raise ConfigError("a BatchNorm keeps no statistics", "build it with track_running_stats")
+    return tensor
