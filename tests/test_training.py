@@ -1,10 +1,12 @@
 """A recipe becomes a network file, a card and a certificate: the integers are the floats."""
 
 import json
+import tomllib
 
 import numpy as np
 
-from bitwright import training
+from bitwright import data as data_sets
+from bitwright import flow, training
 from bitwright.ir import codec
 from bitwright.nn import load_recipe
 from bitwright.training import make
@@ -53,3 +55,31 @@ def test_a_recipe_becomes_a_file_a_card_and_a_certificate(tmp_path, monkeypatch)
     again = make("tiny", load_recipe(str(tmp_path / "tiny.toml")), tmp_path / "run")
     assert again.program.digest == program.digest  # resumed: nothing left to train
     assert json.loads((tmp_path / "run" / "tiny.certificate.json").read_text()) == certificate
+
+
+def test_a_network_trained_with_circuits_is_what_the_target_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CERTIFIED_IMAGES", 50)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 96)
+    images = rng.integers(0, 90, (96, 6, 6), dtype=np.uint8) + (labels * 80)[:, None, None]
+    np.savez(tmp_path / "blobs.npz", x=images.astype(np.uint8), y=labels)
+    text = RECIPE.format(data=tmp_path / "blobs.npz").replace("[24]", "[24, 20, 16]")
+    (tmp_path / "tiny.toml").write_text(
+        text + '[approximate]\ncircuit = "maj:L=2"\n[approximate.circuits]\nfc3 = "andor"\n'
+    )
+    made = make("tiny", load_recipe(str(tmp_path / "tiny.toml")), tmp_path / "run")
+    assert made.certificate.holds
+    record = made.card["record"]
+    assert record["target"] == "majority"
+    metrics = {m["metric"]: m["value"] for m in record["measurements"]}
+    assert metrics["accuracy"] == made.card["float_accuracy"]
+    settings = tomllib.loads((tmp_path / "run" / "tiny.majority.toml").read_text())
+    assert settings == {
+        "circuit": "maj:L=2", "thresholds": "unchanged", "circuits": {"fc3": "andor"}
+    }  # fmt: skip
+    test = data_sets.load(str(tmp_path / "blobs.npz"), split="test")
+    again = flow.evaluate(made.program, test, target="majority", config=settings)
+    assert again.record.to_json()["config"] == record["config"]
+    assert (again.predicted == test.labels).mean() == made.card["float_accuracy"]
+    exact = flow.evaluate(made.program, test)
+    assert not np.array_equal(exact.scores, again.scores)
