@@ -53,9 +53,11 @@ def test_packed_weights_fill_whole_aligned_blocks(out: int) -> None:
     bits = rng.random((out, 2, 3, 70)) < 0.5
     packed = binary.pack_weights(bits)
     assert packed.ctypes.data % 64 == 0
-    rows = packed.transpose(0, 2, 1).reshape(-1, packed.shape[1])
-    np.testing.assert_array_equal(rows[:out], binary.pack_channels(bits).reshape(out, -1))
-    assert not rows[out:].any()
+    halves = packed.transpose(0, 2, 1).reshape(-1, packed.shape[1])
+    plain = binary.pack_channels(bits).reshape(out, -1).view(np.uint32)
+    np.testing.assert_array_equal(halves[:out, ::2], plain[:, ::2])
+    np.testing.assert_array_equal(halves[:out, 1::2], plain[:, ::2] ^ plain[:, 1::2])
+    assert not halves[out:].any()
     numbers = rng.integers(-128, 128, (out, 2, 3, 3))
     for dtype, taps in ((np.int16, 10), (np.int8, 12)):  # 9 taps a row, then zeros
         words = integer.pack_weights(numbers, dtype)

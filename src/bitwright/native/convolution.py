@@ -121,7 +121,7 @@ def make_kernel(
 
     The kernel reads `source` (packed bits with a halo for ``binary``, int16 or bytes with a
     filled-in halo for ``narrow``, integers for ``wide``) and writes packed bits, or int32 without a
-    threshold.
+    threshold. The last output of a ``binary`` one is its own: the source with paired halves.
     """
     if dot.method == "wide":
         return _wide(dot)
@@ -139,7 +139,7 @@ def make_kernel(
     # d >= t: with d = n - 2 m that is m <= (n - t) / 2.
     rows = (sums.base - limits) // 2 if sums.factor < 0 else limits - sums.base
     never = -1 if sums.factor < 0 else 2**31 - 1
-    bounds = _blocks(rows, block_width(dot), sums.dtype, never)
+    bounds = _blocks(rows, block_width(dot), never)
     return _kernel(dot, source, (natural(dot.bounds), target), sums, bounds, None)
 
 
@@ -149,13 +149,13 @@ def make_chained(
     """Return the kernel of a dot product and the pass behind it.
 
     The kernel reads `source` and, if the pass adds something, a map laid out as `ints`; it writes
-    `ints` if the pass stores them, then `bits` if there are any. The pass covers whole blocks of
-    kernels (`block_width`).
+    `ints` if the pass stores them, then `bits` if there are any, then the paired source if the dot
+    product is ``binary``. The pass covers whole blocks of kernels (`block_width`).
     """
     sums = _sums(dot, source, np.zeros(len(dot.weights), np.bool_))
     on_sums, addends = made.on_sums(sums.factor, sums.base)
     # What passes 32 bits here comes back into them with the product.
-    bounds = _blocks(addends.astype(np.int32), block_width(dot), np.int32, 0)
+    bounds = _blocks(addends.astype(np.int32), block_width(dot), 0)
     return _kernel(dot, source, (ints, bits), sums, bounds, on_sums)
 
 
@@ -180,8 +180,6 @@ class _Sums:
         int64 (classes, kernels).
     factor
         -2 for mismatches, 1 for products.
-    dtype
-        Of what sums are compared with.
     """
 
     kinds: tuple[int, int]
@@ -189,7 +187,6 @@ class _Sums:
     words: int
     base: npt.NDArray[np.int64]
     factor: int
-    dtype: type[np.signedinteger[Any]]
 
 
 def _sums(dot: Dot, source: Layout, falling: npt.NDArray[np.bool_]) -> _Sums:
@@ -203,7 +200,7 @@ def _sums(dot: Dot, source: Layout, falling: npt.NDArray[np.bool_]) -> _Sums:
         base = weights[0].size + (dot.pad_value + 1) * padded
         kinds = (tiles.BINARY_BITS, tiles.BINARY_CHAIN)
         words = columns * source.steps
-        return _Sums(kinds, binary.pack_weights(weights), words, base, -2, np.int64)
+        return _Sums(kinds, binary.pack_weights(weights), words, base, -2)
     numbers = _dense_groups(dot) * np.where(falling, -1, 1)[:, None, None, None]
     # Bytes count from the least value, lo: the sum of w x is that of w (x - lo) plus lo times w.
     in_bytes = source.kind == "bytes"
@@ -212,7 +209,7 @@ def _sums(dot: Dot, source: Layout, falling: npt.NDArray[np.bool_]) -> _Sums:
     kinds = (tiles.QUAD_BITS, tiles.QUAD_CHAIN) if in_bytes else (tiles.PAIR_BITS, tiles.PAIR_CHAIN)
     packed = integer.pack_weights(numbers, np.int8 if in_bytes else np.int16)
     words = -(-columns * source.pixel_bytes // 4)
-    return _Sums(kinds, packed, words, missing[None], 1, np.int32)
+    return _Sums(kinds, packed, words, missing[None], 1)
 
 
 def _dense_groups(dot: Dot) -> npt.NDArray[np.int32]:
@@ -226,9 +223,9 @@ def _dense_groups(dot: Dot) -> npt.NDArray[np.int32]:
     return weights
 
 
-def _blocks(rows: Array, width: int, dtype: npt.DTypeLike, never: int) -> Array:
+def _blocks(rows: Array, width: int, never: int) -> Array:
     """Bounds (classes, kernels) filled up to whole blocks with a bound that gives no 1."""
-    filled = simd.aligned((len(rows), -(-rows.shape[1] // width) * width), dtype)
+    filled = simd.aligned((len(rows), -(-rows.shape[1] // width) * width), np.int32)
     filled[:] = never
     filled[:, : rows.shape[1]] = rows
     return filled
@@ -253,14 +250,17 @@ def _kernel(
     job = tiles.Job(kind, sums.weights, bounds, table, group, shape, made)
     parts = 0 if made is None else made.parts
     stores, adds = bool(parts & chain.STORE), bool(parts & chain.ADD)
+    pairs = dot.method == "binary"
+    last = -2 if pairs else -1
 
     def kernel(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         other = inputs[-1] if adds else _NO_INTS
         ints = outputs[0] if stores else other
-        packed = _NO_BITS if bits is None else outputs[-1]
+        packed = _NO_BITS if bits is None else outputs[last]
+        paired = outputs[-1] if pairs else _NO_BITS
         if not adds:
             other = ints
-        tiles.convolve(job.numbers, inputs[0], packed, ints, other)
+        tiles.convolve(job.numbers, inputs[0], paired, packed, ints, other)
 
     return kernel
 

@@ -17,7 +17,14 @@ import numpy.typing as npt
 from bitwright.ir.types import Bits, ValueType
 from bitwright.native import simd
 
-Kind = Literal["bits", "int", "narrow", "bytes"]
+Kind = Literal["bits", "paired", "int", "narrow", "bytes"]
+_DTYPES = {
+    "bits": np.uint64,
+    "paired": np.uint64,
+    "int": np.int32,
+    "narrow": np.int16,
+    "bytes": np.uint8,
+}
 Halo = tuple[int, int, int, int]
 NO_HALO: Halo = (0, 0, 0, 0)
 
@@ -26,7 +33,8 @@ NO_HALO: Halo = (0, 0, 0, 0)
 class Layout:
     """How one value lies in memory, for one image.
 
-    ``bits``: 64-bit words of channels, with a halo of zeros. ``int``: int32 without a halo.
+    ``bits``: 64-bit words of channels, with a halo of zeros; ``paired``: the same with the halves
+    of each word paired (`bitwright.native.binary.pair_halves`). ``int``: int32 without a halo.
     ``narrow``: int16, ``bytes``: uint8 that count from the value's least integer; both with a halo
     of `fill`, one number or one a channel. Vectors are maps of one pixel.
     """
@@ -39,14 +47,12 @@ class Layout:
     @property
     def dtype(self) -> Any:
         """The element type of the array."""
-        return {"bits": np.uint64, "int": np.int32, "narrow": np.int16, "bytes": np.uint8}[
-            self.kind
-        ]
+        return _DTYPES[self.kind]
 
     @property
     def steps(self) -> int:
         """Elements in one pixel."""
-        return -(-self.shape[2] // 64) if self.kind == "bits" else self.shape[2]
+        return -(-self.shape[2] // 64) if self.dtype == np.uint64 else self.shape[2]
 
     @property
     def pixel_bytes(self) -> int:

@@ -12,6 +12,7 @@ Requirements:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,22 +50,40 @@ def pack_weights(weights: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray
     return packed
 
 
-def add_quads(
-    builder: ir.IRBuilder, total: ir.Value, taps: ir.Value, weights: ir.Value
-) -> ir.Value:
+def add_quads(builder: ir.IRBuilder, total: ir.Value, taps: ir.Value, kernel: ir.Value) -> ir.Value:
     """Emit a sum plus the products of four unsigned with four signed bytes in each 32-bit lane."""
     kind = ir.FunctionType(V32, [V32, V32, V32])
     name = "llvm.x86.avx512.vpdpbusd.512"
     intrinsic = cgutils.get_or_insert_function(builder.module, kind, name)
-    return builder.call(intrinsic, [total, taps, weights])
+    return builder.call(intrinsic, [total, taps, kernel])
 
 
-def add_pairs(
-    builder: ir.IRBuilder, total: ir.Value, taps: ir.Value, weights: ir.Value
-) -> ir.Value:
+def add_pairs(builder: ir.IRBuilder, total: ir.Value, taps: ir.Value, kernel: ir.Value) -> ir.Value:
     """Emit a sum plus the products of two with two 16-bit integers in each 32-bit lane."""
-    a, b = (builder.bitcast(word, V16) for word in (taps, weights))
+    a, b = (builder.bitcast(word, V16) for word in (taps, kernel))
     return builder.add(total, _multiply_pairs(builder, a, b))
+
+
+def adder(products: Callable[[ir.IRBuilder, ir.Value, ir.Value, ir.Value], ir.Value]) -> Any:
+    """Return what emits the sums of one word of a window with each vector of kernels."""
+
+    def add(
+        builder: ir.IRBuilder,
+        sums: list[list[ir.Value]],
+        kernels: list[list[ir.Value]],
+        window: ir.Value,
+        byte: ir.Value,
+    ) -> list[list[ir.Value]]:
+        (taps,) = simd.words(builder, builder.add(window, byte), 1)
+        pairs = zip(sums, kernels, strict=True)
+        return [[products(builder, total, taps, kernel)] for (total,), (kernel,) in pairs]
+
+    return add
+
+
+def total(builder: ir.IRBuilder, sums: list[ir.Value]) -> ir.Value:
+    """Return the sum itself."""
+    return sums[0]
 
 
 def _multiply_pairs(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:

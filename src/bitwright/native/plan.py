@@ -224,8 +224,14 @@ class _Planner:
             values = np.atleast_2d(self.program.tensor(table, "table")) - lows
             values = values.astype(slot.layout.dtype)
             lo = self.program.types[table.input].lo
+            given = self._slot(table.input)
+            if lo == 0 and (values == np.arange(values.shape[1])).all():
+                # A table of straight lines, counted from its least integers: the pixels themselves.
+                return self._converted(
+                    slot, given, lambda x, out: np.copyto(out, x, casting="unsafe")
+                )
             return self._converted(
-                slot, self._slot(table.input), lambda x, out: elementwise.lookup(x, lo, values, out)
+                slot, given, lambda x, out: elementwise.lookup(x, lo, values, out)
             )
         if isinstance(dot.value, Bits):
             return self._converted(slot, self._slot(dot.source), elementwise.unpack)
@@ -257,12 +263,18 @@ class _Planner:
     def _add_dot(self, name: str, dot: Dot, target: Slot, threshold: o.Threshold | None) -> None:
         source = self._dot_source(dot)
         kernel = make_kernel(self.program, dot, source.layout, target.layout, threshold)
-        self.steps.append(Step(name, (source,), (target,), kernel))
+        self.steps.append(Step(name, (source,), (target, *self._scratch(dot)), kernel))
 
     def _dot_source(self, dot: Dot) -> Slot:
         if dot.method == "binary":
             return self._slot(dot.source)
         return self._narrow(dot) if dot.method == "narrow" else self._integers(dot.source)
+
+    def _scratch(self, dot: Dot) -> tuple[Slot, ...]:
+        """Where a binary dot product pairs the halves of its source's words."""
+        if dot.method != "binary":
+            return ()
+        return (Slot(dot.op.output, replace(self._slot(dot.source).layout, kind="paired")),)
 
     def _add_fused(self, op: o.Threshold, fused: Fused) -> None:
         target = self._slot(op.output)
@@ -319,7 +331,8 @@ class _Planner:
         else:
             source = self._dot_source(dot)
             kernel = make_chained(dot, source.layout, value.layout, packed, whole)
-        self.steps.append(Step(name, (source, *others), tuple(wanted), kernel))
+        scratch = () if dot is None else self._scratch(dot)
+        self.steps.append(Step(name, (source, *others), (*wanted, *scratch), kernel))
         if bytes_only is not None:
             self.made[made.value, bytes_only.layout] = bytes_only
 

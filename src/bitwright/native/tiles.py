@@ -33,7 +33,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from bitwright.native import binary, chain, integer, simd
-from bitwright.native.simd import I64
+from bitwright.native.simd import I64, V32
 
 SLACK = 256
 CACHED_BYTES = 2**18
@@ -42,57 +42,70 @@ CACHED_BYTES = 2**18
 BINARY_BITS, BINARY_CHAIN, PAIR_BITS, PAIR_CHAIN, QUAD_BITS, QUAD_CHAIN = range(6)
 """What a tile does: XNOR-popcount, 16-bit or 8-bit products; then compare, or pass on integers."""
 
-Emit = Callable[[ir.IRBuilder, ir.Value, ir.Value, ir.Value], ir.Value]
-Compare = Callable[[ir.IRBuilder, list[ir.Value], ir.Value, ir.Value], None]
-Counts = Callable[[ir.IRBuilder, list[ir.Value]], list[ir.Value]]
+Values = list[ir.Value]
+Add = Callable[[ir.IRBuilder, list[Values], list[Values], ir.Value, ir.Value], list[Values]]
+Total = Callable[[ir.IRBuilder, Values], ir.Value]
+Compare = Callable[[ir.IRBuilder, Values, ir.Value, ir.Value], None]
 
 
 @dataclass(frozen=True)
 class Arithmetic:
     """What a tile does with one word of a window and the same word of a block of kernels.
 
-    `word` is the scalar type that is loaded from a window, `total` the vector type of sums and of
-    the kernels' words; a block has `vectors` of them. `add` emits the sum that goes on.
+    A word has `parts` of 32 bits. A block has `vectors` of 16 kernels, with `parts` running sums
+    each. `add` emits the sums that go on, [vector][part], from those so far, the words of the
+    kernels, and where the window's word lies: an address and an offset. `total` emits what sums of
+    a vector come to, `compare` the packed bits.
     """
 
-    word: ir.Type
-    total: ir.VectorType
+    parts: int
     vectors: int
-    add: Emit
+    add: Add
+    total: Total
+    compare: Compare
 
 
 def _sums(
-    arithmetic: Arithmetic, builder: ir.IRBuilder, windows: list[ir.Value], shape: list[ir.Value]
-) -> list[list[ir.Value]]:
+    arithmetic: Arithmetic, builder: ir.IRBuilder, windows: Values, shape: Values
+) -> list[Values]:
     """Emit the loops over the fan-in; return the sums, [window][vector]."""
     weights, rows, steps, pitch = shape
-    total, vectors = arithmetic.total, arithmetic.vectors
-    nothing = ir.Constant(total, None)
-    sums = [[simd.variable(builder, total, nothing) for _ in range(vectors)] for _ in windows]
+    parts, vectors = range(arithmetic.parts), range(arithmetic.vectors)
+    nothing = ir.Constant(V32, None)
+    sums = [
+        [[simd.variable(builder, V32, nothing) for _ in parts] for _ in vectors] for _ in windows
+    ]
     weight = simd.variable(builder, I64, weights)
-    size = ir.Constant(I64, arithmetic.word.width // 8)
+    size = ir.Constant(I64, 4 * arithmetic.parts)
     with cgutils.for_range(builder, rows) as row:
         start = builder.mul(row.index, pitch)
         bases = [builder.add(window, start) for window in windows]
         with cgutils.for_range(builder, steps) as step:
             at = builder.load(weight, typ=I64)
+            places = [[64 * (len(vectors) * part + v) for part in parts] for v in vectors]
             kernels = [
-                simd.load(builder, simd.offset(builder, at, 64 * v), total, 64)
-                for v in range(vectors)
+                [simd.load(builder, simd.offset(builder, at, place), V32, 64) for place in row]
+                for row in places
             ]
-            builder.store(simd.offset(builder, at, 64 * vectors), weight)
+            builder.store(simd.offset(builder, at, 64 * len(parts) * len(vectors)), weight)
             byte = builder.mul(step.index, size)
-            for base, totals in zip(bases, sums, strict=True):
-                word = simd.load(builder, builder.add(base, byte), arithmetic.word)
-                everywhere = simd.splat(builder, word, total)
-                for kernel, slot in zip(kernels, totals, strict=True):
-                    old = builder.load(slot, typ=total)
-                    builder.store(arithmetic.add(builder, old, everywhere, kernel), slot)
-    return [[builder.load(slot, typ=total) for slot in totals] for totals in sums]
+            for base, window in zip(bases, sums, strict=True):
+                old = [[builder.load(slot, typ=V32) for slot in slots] for slots in window]
+                new = arithmetic.add(builder, old, kernels, base, byte)
+                for values, slots in zip(new, window, strict=True):
+                    for value, slot in zip(values, slots, strict=True):
+                        builder.store(value, slot)
+    return [
+        [
+            arithmetic.total(builder, [builder.load(slot, typ=V32) for slot in slots])
+            for slots in window
+        ]
+        for window in sums
+    ]
 
 
-def _tile(arithmetic: Arithmetic, compare: Compare | None, counts: Counts | None) -> Any:
-    """Return an intrinsic that does one tile and ends as one of the two does; all are int64.
+def _tile(arithmetic: Arithmetic, *, chained: bool) -> Any:
+    """Return an intrinsic that does one tile, then compares or passes on; all are int64.
 
     Parameters
     ----------
@@ -122,22 +135,21 @@ def _tile(arithmetic: Arithmetic, compare: Compare | None, counts: Counts | None
                 nearest = builder.select(builder.icmp_signed("<", index, last), index, last)
                 entries.append(builder.shl(nearest, ir.Constant(I64, 3)))
 
-            def addresses(base: ir.Value, table: ir.Value) -> list[ir.Value]:
+            def addresses(base: ir.Value, table: ir.Value) -> Values:
                 offsets = [simd.load(builder, builder.add(table, e), I64, 8) for e in entries]
                 return [builder.add(base, offset) for offset in offsets]
 
             fan_in = [weights, *_unpack(builder, shape, 3)]
             sums = _sums(arithmetic, builder, addresses(source, places), fan_in)
             limits = addresses(bounds, kinds)
-            if compare is not None:
-                where = zip(sums, limits, addresses(bits, bit_outs), strict=True)
-                for totals, bound, out in where:
-                    compare(builder, totals, bound, out)
-            if counts is not None:
-                vectors = [counts(builder, totals) for totals in sums]
+            if chained:
                 bases = [(other, outs), (ints, outs), (bits, bit_outs)]
                 places = zip(*(addresses(*pair) for pair in bases), limits, strict=True)
-                _pass_on(builder, vectors, list(places), _unpack(builder, ends, 4))
+                _pass_on(builder, sums, list(places), _unpack(builder, ends, 4))
+            else:
+                where = zip(sums, limits, addresses(bits, bit_outs), strict=True)
+                for totals, bound, out in where:
+                    arithmetic.compare(builder, totals, bound, out)
             return context.get_dummy_value()
 
         return types.void(tables, left, source, bounds, targets, weights, shape, ends), emit
@@ -145,15 +157,15 @@ def _tile(arithmetic: Arithmetic, compare: Compare | None, counts: Counts | None
     return intrinsic(tile)
 
 
-def _unpack(builder: ir.IRBuilder, values: ir.Value, count: int) -> list[ir.Value]:
+def _unpack(builder: ir.IRBuilder, values: ir.Value, count: int) -> Values:
     return [builder.extract_value(values, k) for k in range(count)]
 
 
 def _pass_on(
     builder: ir.IRBuilder,
-    vectors: list[list[ir.Value]],
+    vectors: list[Values],
     places: list[tuple[ir.Value, ...]],
-    ends: list[ir.Value],
+    ends: Values,
 ) -> None:
     """Emit a pass on a tile's sums, [window][vector]: the common passes without branches.
 
@@ -192,24 +204,19 @@ _COMMON = (
 )
 
 
-def _as_they_are(builder: ir.IRBuilder, totals: list[ir.Value]) -> list[ir.Value]:
-    return totals
-
-
 _ROW_BYTES = chain.ROW_BYTES
 _PIXELS, _VECTORS = binary.TILES[simd.level()]
 _WIDE_VECTORS = integer.block_width() // integer.WIDE
-_xnor = Arithmetic(simd.I64, simd.V64, _VECTORS, binary.add)
-_pairs = Arithmetic(simd.I32, simd.V32, _WIDE_VECTORS, integer.add_pairs)
+_xnor = Arithmetic(2, _VECTORS, binary.add, binary.total, binary.compare)
+_pairs = Arithmetic(
+    1, _WIDE_VECTORS, integer.adder(integer.add_pairs), integer.total, integer.compare
+)
 # Without the instruction no plan asks for quads, and naming it would abort the compiler.
 _add_quads = integer.add_quads if simd.has_dot_products() else integer.add_pairs
-_quads = Arithmetic(simd.I32, simd.V32, _WIDE_VECTORS, _add_quads)
-_binary_bits = _tile(_xnor, binary.compare, None)
-_binary_chain = _tile(_xnor, None, binary.counts)
-_pair_bits = _tile(_pairs, integer.compare, None)
-_pair_chain = _tile(_pairs, None, _as_they_are)
-_quad_bits = _tile(_quads, integer.compare, None)
-_quad_chain = _tile(_quads, None, _as_they_are)
+_quads = Arithmetic(1, _WIDE_VECTORS, integer.adder(_add_quads), integer.total, integer.compare)
+_binary_bits, _binary_chain = (_tile(_xnor, chained=chained) for chained in (False, True))
+_pair_bits, _pair_chain = (_tile(_pairs, chained=chained) for chained in (False, True))
+_quad_bits, _quad_chain = (_tile(_quads, chained=chained) for chained in (False, True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +267,7 @@ class Job:
 
 
 @njit(cache=True, nogil=True)
-def convolve(job, source, bits, ints, other):  # type: ignore[no-untyped-def]
+def convolve(job, source, paired, bits, ints, other):  # type: ignore[no-untyped-def]
     """Take every window of a batch of maps against every kernel.
 
     Parameters
@@ -270,6 +277,9 @@ def convolve(job, source, bits, ints, other):  # type: ignore[no-untyped-def]
     source
         Maps with the images in front, C-contiguous: packed bits (uint64), int16 for pairs or uint8
         for quads.
+    paired
+        Room for the words of `source` with their halves paired (`binary.pair_halves`), of its
+        shape; anything if it is no packed bits.
     bits
         Packed bits whose padding bits are zero, C-contiguous; anything if no bits are wanted.
     ints, other
@@ -286,10 +296,14 @@ def convolve(job, source, bits, ints, other):  # type: ignore[no-untyped-def]
     ints_bytes, bits_bytes = ints[0].size * 4, bits[0].size * bits.itemsize
     row_bytes = _ROW_BYTES * (width // 16)
     to_bits = kind in (BINARY_BITS, PAIR_BITS, QUAD_BITS)
+    in_bits = kind in (BINARY_BITS, BINARY_CHAIN)
+    read = paired.ctypes.data if in_bits else source.ctypes.data
     touched = source_bytes + (bits_bytes if to_bits else ints_bytes)
     stretch = max(group, CACHED_BYTES // touched // group * group)
     for start in range(0, images, stretch):
         stop = min(start + stretch, images)
+        if in_bits:
+            binary.pair_halves(source[start:stop], paired[start:stop])
         for reverse in range(blocks):
             block = blocks - 1 - reverse
             w = weights + block * weight_bytes
@@ -297,7 +311,7 @@ def convolve(job, source, bits, ints, other):  # type: ignore[no-untyped-def]
             e = (parts, constants + block * row_bytes, first_shift, second_shift)
             for first in range(start, stop, group):
                 count = min(group, stop - first) * per_image
-                s = source.ctypes.data + first * source_bytes
+                s = read + first * source_bytes
                 move = first * ints_bytes + block * width * 4
                 t = (
                     ints.ctypes.data + move,
