@@ -8,6 +8,7 @@ from bitwright.circuits.comparator import compare
 from bitwright.circuits.counters import count_by_counters
 from bitwright.circuits.evaluate import evaluate
 from bitwright.circuits.exact_joint import exact_joint
+from bitwright.circuits.learned_grouping import product_covariance, with_learned_order
 from bitwright.circuits.linear import Range, linear_form, value_range
 from bitwright.circuits.local_threshold import count_by_votes
 from bitwright.circuits.majority import count_by_majority
@@ -62,6 +63,7 @@ __all__ = [
     "linear_form",
     "make",
     "parse",
+    "product_covariance",
     "prune",
     "read_netlist",
     "sampled_joint",
@@ -69,6 +71,7 @@ __all__ = [
     "value_given_count",
     "value_range",
     "value_table",
+    "with_learned_order",
     "with_table",
     "write_verilog",
 ]

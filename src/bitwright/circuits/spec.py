@@ -67,6 +67,18 @@ class Spec:
         _require(self.grouping in known, "grouping", self.grouping, "one of " + ", ".join(known))
         _require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
 
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """How many inputs meet in a gate, how many of those gates in one of the next level, ...
+
+        Nothing where it makes no difference which inputs meet.
+        """
+        return ()
+
+    def grouped(self, inputs: int) -> tuple[int, ...]:
+        """Return the places in the order whose inputs meet in gates, all others are left out."""
+        return spread(inputs, max(1, round(self.keep * inputs)))
+
     def count(self, inputs: int) -> Circuit:
         """Return the family's count of `inputs` bits in natural order."""
         raise NotImplementedError
@@ -130,6 +142,14 @@ class Majority(Spec):
         _require(self.gain in GAINS, "gain", self.gain, "1 or 2")
         _require(0 <= self.share <= 1, "share", self.share, "a share in [0, 1]")
 
+    @property
+    def group_sizes(self) -> tuple[int, ...]:  # noqa: D102 - as in `Spec`
+        return (self.arity,) * self.levels
+
+    def grouped(self, inputs: int) -> tuple[int, ...]:  # noqa: D102 - as in `Spec`
+        kept = super().grouped(inputs)
+        return tuple(kept[i] for i in spread(len(kept), round(self.share * len(kept))))
+
     def count(self, inputs: int) -> Circuit:  # noqa: D102 - as in `Spec`
         return count_by_majority(
             inputs, self.levels, self.arity, self.gain, self.share, self.centre
@@ -148,6 +168,10 @@ class AndOr(Spec):
         super().__post_init__()
         _require(self.size in SIZES, "size", self.size, "2 or 4")
         _require(0 <= self.levels <= 16, "levels", self.levels, "0 to 16")
+
+    @property
+    def group_sizes(self) -> tuple[int, ...]:  # noqa: D102 - as in `Spec`
+        return (self.size, *(3,) * self.levels)
 
     def count(self, inputs: int) -> Circuit:  # noqa: D102 - as in `Spec`
         return count_by_and_or(inputs, self.size, self.levels)
@@ -237,14 +261,14 @@ def make(spec: Spec | str, inputs: int, shape: Shape | None = None) -> Circuit:
         order = check_order(spec.order, inputs)
     else:
         order = input_order(spec.grouping, inputs, shape, spec.seed)
-    kept = max(1, round(spec.keep * inputs))
-    circuit = spec.count(kept)
+    kept = Spec.grouped(spec, inputs)
+    circuit = spec.count(len(kept))
     if spec.truncate:
         circuit = truncate(circuit, spec.truncate, spec.centre)
-    if kept < inputs:
-        scale = Fraction(inputs, kept)
+    if len(kept) < inputs:
+        scale = Fraction(inputs, len(kept))
         circuit = circuit.scale(scale.numerator, scale.denominator)
-    return circuit.rewire([order[i] for i in spread(inputs, kept)], inputs)
+    return circuit.rewire([order[i] for i in kept], inputs)
 
 
 def parse(text: str) -> Spec:
