@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -145,8 +145,8 @@ def _circuit(site: Site, circuit: Circuit) -> tuple[nn.Module, Hook]:
     layer = site.layer
 
     def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        dot = layer.scaled(circuit_dot(layer, circuit, inputs[0], site.kernel).to(output.dtype))
-        return output + (dot - output).detach()
+        dot = circuit_dot(layer, circuit, inputs[0], site.kernel).to(output.dtype)
+        return _replaced(output, layer.scaled(dot))
 
     return layer, hook
 
@@ -171,7 +171,7 @@ def _table(site: Site, circuit: Circuit) -> tuple[nn.Module, Hook]:
         count = ((dot + layer.fan_in) / 2).round().clamp_(0, layer.fan_in).long()
         draw = torch.randint_like(count, _DRAWS)
         dot = 2 * table.to(output.device)[count, draw] - layer.fan_in
-        return output + (layer.scaled(dot.to(output.dtype)) - output).detach()
+        return _replaced(output, layer.scaled(dot.to(output.dtype)))
 
     return layer, hook
 
@@ -213,6 +213,23 @@ _HOOKS: dict[Method, Callable[[Site, Circuit], tuple[nn.Module, Hook]]] = {
 }
 
 
+class _StraightThrough(torch.autograd.Function):
+    """Takes one tensor's values and another's gradient."""
+
+    @staticmethod
+    def forward(_context: Any, _output: Tensor, value: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(_context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0], None
+
+
+def _replaced(output: Tensor, value: Tensor) -> Tensor:
+    """Return other values in place of a layer's; the gradient stays the layer's."""
+    return _StraightThrough.apply(output, value.detach())  # type: ignore[no-any-return, no-untyped-call]
+
+
 def _threshold(site: Site) -> tuple[nn.BatchNorm1d | nn.BatchNorm2d, nn.Module]:
     if site.norm is None or site.sign is None:
         raise ConfigError(
@@ -224,7 +241,7 @@ def _threshold(site: Site) -> tuple[nn.BatchNorm1d | nn.BatchNorm2d, nn.Module]:
 
 def _flip(output: Tensor, where: Tensor) -> Tensor:
     """Change the sign of some bits; the gradient passes as if they had not changed."""
-    return output - (2 * output * where).detach()
+    return _replaced(output, torch.where(where, -output, output))
 
 
 def _scale(site: Site) -> Tensor | float:

@@ -86,11 +86,10 @@ def _convolve(
     signs = (weight > 0).permute(0, 2, 3, 1).contiguous().cpu().numpy()
     one = SlicedLayer(_compiled(circuit.digest, circuit), signs, windows, source)
     values = [one.counts(_sliced(source, part), len(part)) for part in torch.split(x, SAMPLES)]
-    matches = torch.from_numpy(np.concatenate(values)).to(x.device)
-    if circuit.divisor > 1:
-        matches = matches.div(circuit.divisor, rounding_mode="floor")
-    fan_in = channels * rows * columns
-    return (2.0 * matches - fan_in).permute(0, 3, 1, 2)
+    known = np.arange(one.code.least, one.code.least + (1 << one.code.planes))
+    dots = 2 * (known // circuit.divisor) - channels * rows * columns
+    found = np.concatenate([dots.astype(np.float32).take(v - one.code.least) for v in values])
+    return torch.from_numpy(found).to(x.device).permute(0, 3, 1, 2)
 
 
 def _sliced(shape: SlicedShape, x: Tensor) -> npt.NDArray[Any]:
