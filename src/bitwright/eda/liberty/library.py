@@ -64,6 +64,11 @@ class Library:
     _repeated: tuple[str, ...]
 
     @property
+    def revision(self) -> str:
+        """What its first file says of its version; empty if it says nothing."""
+        return self._groups[0].text("revision").strip()
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What was amiss and could be put right without doubt, found so far."""
         mended = (warning for group in self._groups for warning in group.source.warnings)

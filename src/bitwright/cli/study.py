@@ -1,0 +1,144 @@
+"""``bitwright study``: sweeps over designs, with a page that shows them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bitwright.cli import common
+from bitwright.files import check_writable, write_atomically
+
+if TYPE_CHECKING:
+    from bitwright.explore.popcount_scaling import Study
+
+app = typer.Typer(help="Sweeps over designs.", no_args_is_help=True)
+
+Sides = Annotated[
+    str, typer.Option("--sides", metavar="K,K,...", help="The kernel's sides k, in taps.")
+]
+Channels = Annotated[
+    str, typer.Option("--channels", metavar="C,C,...", help="The numbers of channels C.")
+]
+Circuits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--circuit",
+        metavar="SPEC",
+        help="A popcount beside the exact one; may be repeated. [maj, maj:L=2, maj:L=3]",
+    ),
+]
+Liberty = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--liberty",
+        metavar="FILE|NAME",
+        help="A Liberty file, a folder of such, osu018 or asap7; repeated, all are one library.",
+    ),
+]
+Vectors = Annotated[
+    int, typer.Option("--vectors", metavar="N", min=1, help="Operations an energy is taken over.")
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Of the random vectors.")]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--folder", metavar="DIR", help="Where points are kept. [the user's cache]"),
+]
+Page = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write a page (HTML).")
+]
+
+
+@app.callback()
+def _studies() -> None:
+    """Sweeps over designs."""
+
+
+@app.command("popcount-scaling")
+def popcount_scaling(
+    sides: Sides = "1,3,5,7",
+    channels: Channels = "16,32,64",
+    circuit: Circuits = None,
+    liberty: Liberty = None,
+    vectors: Vectors = 1000,
+    seed: Seed = 0,
+    folder: Folder = None,
+    output: Page = None,
+    json_file: common.Json = None,
+) -> None:
+    """Area, delay and energy of popcounts against the kernel's side and its channels.
+
+    Points are kept as they are computed: an interrupted study goes on where it stopped.
+    """
+    for file in (output, None if json_file == "-" else json_file):
+        if file is not None:
+            check_writable(file)
+    from bitwright.data.locate import cache_root  # noqa: PLC0415 - imported when needed
+    from bitwright.eda import pdk  # noqa: PLC0415
+    from bitwright.explore import popcount_scaling as study  # noqa: PLC0415
+
+    specs = dict.fromkeys(("exact", *(circuit or ("maj", "maj:L=2", "maj:L=3"))))
+    settings = study.Settings(
+        sides=study.parse_numbers(sides, "kernel sides"),
+        channels=study.parse_numbers(channels, "channels"),
+        specs=tuple(specs),
+        vectors=vectors,
+        seed=seed,
+    )
+    chosen = pdk.choose(liberty or ())
+    where = folder or cache_root() / "studies" / "popcount-scaling"
+    with common.progress("popcounts") as update:
+        found = study.run(settings, chosen, where, update)
+    common.write_json(found.to_json(), json_file)
+    if output is not None:
+        from bitwright.cli import study_page  # noqa: PLC0415 - plotly only for a page
+
+        command = shlex.join(["bitwright", *sys.argv[1:]])
+        write_atomically(output, study_page.render(found, command).encode())
+    if json_file != "-":
+        _print(found)
+    stream = sys.stderr if json_file == "-" else sys.stdout
+    print(f"points: {where} ({found.reused} of {len(found.points)} from before)", file=stream)
+    if output is not None:
+        print(f"page: {output.resolve()}", file=stream)
+
+
+def _print(found: Study) -> None:
+    unit = found.chosen.area_unit
+    table = common.table(
+        {
+            "circuit": False,
+            "k": True,
+            "C": True,
+            "n": True,
+            f"area {unit}".strip(): True,
+            "delay ps": True,
+            "energy fJ": True,
+            "without input nets": True,
+        }
+    )
+    for spec in found.settings.specs:
+        for p in found.points:
+            if p.circuit == spec:
+                numbers = (p.area, p.delay_ps, p.energy_fj, p.without_input_nets_fj)
+                table.add_row(
+                    spec,
+                    f"{p.side}",
+                    f"{p.channels}",
+                    f"{p.inputs:,}",
+                    *(f"{number:,.1f}" for number in numbers),
+                )
+        table.add_section()
+    common.console.print(table)
+    for spec in found.settings.specs:
+        grows = [
+            f"{metric} ~ n^{n:.2f}, k^{k:.2f}"
+            for metric in ("area", "delay", "energy")
+            if (n := found.exponent(spec, metric, "n")) is not None
+            and (k := found.exponent(spec, metric, "k")) is not None
+        ]
+        if grows:
+            print(f"{spec}: {'; '.join(grows)}")

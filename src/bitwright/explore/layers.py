@@ -1,0 +1,153 @@
+"""The popcounts of a network's binary layers, and the bits that they count on real images.
+
+Requirements:
+
+- A popcount is known by its kernel's shape (rows, columns, channels): layers of one shape share it.
+- Its input i is the product of weight i with the activation under it, where weights lie as they are
+  stored: row by row, column by column, channel by channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bitwright.errors import ConfigError, DataError
+from bitwright.ir.ops import Conv2d, Dense
+from bitwright.ir.program import Program
+from bitwright.ir.types import Bits
+from bitwright.native.convolution import Dot, dot_of
+from bitwright.native.engine import NativeProgram
+from bitwright.native.geometry import map_shape
+
+ORDER = (
+    "windows of one neuron one after the other, row by row, image by image; in a window row by "
+    "row, column by column, channel by channel"
+)
+"""In which order `products` returns what a popcount sees."""
+BATCH = 100
+"""Images that run through the network at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class PopcountLayer:
+    """A layer whose dot products are popcounts: bits against binary weights.
+
+    Parameters
+    ----------
+    name
+        Of its dot product.
+    shape
+        Its kernel: rows, columns, channels.
+    neurons
+        How many kernels it has.
+    windows
+        How many windows of an image each of them sees.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    neurons: int
+    windows: int
+    dot: Dot
+
+    @property
+    def inputs(self) -> int:
+        """The fan-in of the popcount."""
+        rows, columns, channels = self.shape
+        return rows * columns * channels
+
+
+def popcount_layers(program: Program) -> tuple[PopcountLayer, ...]:
+    """Return the layers of a program that count bits, in its order.
+
+    Raises
+    ------
+    ConfigError
+        If there are none.
+    """
+    layers = []
+    for op in program.ops:
+        if not isinstance(op, Conv2d | Dense):
+            continue
+        dot = dot_of(program, op)
+        if isinstance(dot.value, Bits) and dot.weights.dtype == np.bool_:
+            neurons, rows, columns, channels = dot.weights.shape
+            counts = dot.windows.counts
+            shape = (rows, columns, channels)
+            layers.append(PopcountLayer(op.output, shape, neurons, counts[0] * counts[1], dot))
+    if not layers:
+        raise ConfigError(
+            f"the network '{program.name}' has no layer of bits with binary weights",
+            "give a network with binary layers",
+        )
+    return tuple(layers)
+
+
+def products(
+    program: Program,
+    layer: PopcountLayer,
+    images: npt.NDArray[np.integer],
+    *,
+    count: int,
+    neuron: int = 0,
+    threads: int | None = None,
+) -> npt.NDArray[np.bool_]:
+    """Return what the popcount of a neuron sees on real images.
+
+    Parameters
+    ----------
+    images
+        Of shape (images, *input shape); only as many are run as are needed.
+    count
+        How many vectors at most.
+    neuron
+        Whose weights.
+
+    Returns
+    -------
+    array
+        Whether weight and activation agree, of shape (vectors, fan-in), in the order of `ORDER`.
+        A tap in padding of zeros counts as an activation of -1, as in the target ``majority``.
+
+    Raises
+    ------
+    ConfigError
+        If the layer has no such neuron.
+    DataError
+        If the images do not fit the program, or give fewer than two vectors.
+    """
+    if not 0 <= neuron < layer.neurons:
+        raise ConfigError(
+            f"layer '{layer.name}' has no neuron {neuron}", f"give one of 0..{layer.neurons - 1}"
+        )
+    needed = images[: -(-count // layer.windows)]
+    if len(needed) * layer.windows < 2:
+        raise DataError(
+            f"{len(needed)} images give layer '{layer.name}' {len(needed) * layer.windows} vectors",
+            "an operation is a change from one to the next: use more images",
+        )
+    engine = NativeProgram(program, keep=[layer.dot.source])
+    parts = []
+    for start in range(0, len(needed), BATCH):
+        run = engine.run(needed[start : start + BATCH], threads=threads)
+        parts.append(_products(layer, run[layer.dot.source], neuron))
+    return np.concatenate(parts)[:count]
+
+
+def _products(
+    layer: PopcountLayer, bits: npt.NDArray[np.bool_], neuron: int
+) -> npt.NDArray[np.bool_]:
+    """Return the products of one neuron with maps of bits, of shape (images * windows, fan-in)."""
+    dot = layer.dot
+    rows, columns, channels = layer.shape
+    first = neuron * dot.groups // layer.neurons * channels
+    maps = bits.reshape(len(bits), *map_shape(dot.value))[..., first : first + channels]
+    top, bottom, left, right = dot.padding
+    sides = ((0, 0), (top, bottom), (left, right), (0, 0))
+    maps = np.pad(maps, sides, constant_values=dot.pad_value > 0)
+    windows = np.lib.stride_tricks.sliding_window_view(maps, (rows, columns), axis=(1, 2))
+    windows = windows[:, :: dot.stride[0], :: dot.stride[1]].transpose(0, 1, 2, 4, 5, 3)
+    return np.asarray(windows == dot.weights[neuron]).reshape(-1, layer.inputs)
