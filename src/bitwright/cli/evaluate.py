@@ -27,6 +27,8 @@ Config = Annotated[
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="FILE", help="Write a page (HTML).")
 ]
+HISTOGRAM = "count_error/"
+"""How the metrics of histograms begin: the JSON has them, and the page draws them."""
 
 
 def evaluate(
@@ -48,7 +50,7 @@ def evaluate(
         if file is not None:
             check_writable(file)
     program = codec.load(zoo.locate(model))
-    settings = _settings(config, target)
+    settings = read_settings(config, target)
     images = common.load_data(data, data_dir, limit)
     evaluations = []
     for name in dict.fromkeys(target):
@@ -82,7 +84,14 @@ def _places(files: tuple[Path, ...]) -> str:
     return ", ".join(str(file) for file in files)
 
 
-def _settings(config: Path | None, targets: list[str]) -> dict[str, dict[str, Any]]:
+def read_settings(config: Path | None, targets: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the settings of each target that a TOML file has, if one is given.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or does not say which target it is for.
+    """
     if config is None:
         return {}
     try:
@@ -112,6 +121,8 @@ def _print(evaluations: list[Any]) -> None:
     )
     for evaluation in evaluations:
         for m in evaluation.record.measurements:
+            if m.metric.startswith(HISTOGRAM):
+                continue
             share = m.unit == "share"
             value = f"{m.value:.2%}" if share else f"{m.value:,.{0 if m.value >= 100 else 3}f}"
             if isinstance(m.value, int):

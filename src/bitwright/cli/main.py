@@ -18,9 +18,14 @@ from bitwright.cli import (
     diff,
     doctor,
     evaluate,
+    explore,
     exporting,
     importing,
+    pdk,
+    reproduce,
     show,
+    study,
+    synth,
     train,
     zoo,
 )
@@ -40,11 +45,16 @@ app.command("eval")(evaluate.evaluate)
 app.command("classify")(classify.classify)
 app.command("diff")(diff.diff)
 app.command("certify")(certify.certify)
+app.command("synth")(synth.synth)
+app.command("explore")(explore.explore)
 app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 app.add_typer(importing.app, name="import")
 app.add_typer(exporting.app, name="export")
 app.add_typer(zoo.app, name="zoo")
+app.add_typer(reproduce.app, name="reproduce")
+app.add_typer(pdk.app, name="pdk")
+app.add_typer(study.app, name="study")
 
 
 def _print_version(wanted: bool) -> None:

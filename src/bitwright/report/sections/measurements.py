@@ -11,6 +11,7 @@ from bitwright.records import Measurement, Method
 from bitwright.report.html import Column, Html, join, table, tag
 from bitwright.report.numbers import badge, exact, method
 from bitwright.report.outcomes import titles
+from bitwright.report.sections.circuit_errors import HISTOGRAM
 
 MEANING: dict[Method, str] = {
     "counted": "exact, from the program and the data",
@@ -36,6 +37,11 @@ def render(evaluations: Sequence[Evaluation]) -> Html:
     return join((numbers, legend, tag("h3", "Settings"), _settings(evaluations)))
 
 
+def _listed(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Return the measurements that are read one by one: histograms are drawn."""
+    return [m for m in measurements if not m.metric.startswith(HISTOGRAM)]
+
+
 def _name(metric: str) -> Html:
     return tag("span", metric.replace("_", " "), title=metric)
 
@@ -46,7 +52,7 @@ def _one(evaluation: Evaluation) -> Html:
     columns = [Column("Metric"), Column("Value", number=True), Column("Unit"), Column("Method")]
     rows = [
         [_name(m.metric), exact(m.value), m.unit, badge(m), *([_source(m)] if sourced else [])]
-        for m in record.measurements
+        for m in _listed(record.measurements)
     ]
     return table(
         f"All measurements on target {record.target}",
@@ -61,7 +67,7 @@ def _source(measurement: Measurement) -> Html:
 
 
 def _several(evaluations: Sequence[Evaluation]) -> Html:
-    found = [{(m.metric, m.unit): m for m in e.record.measurements} for e in evaluations]
+    found = [{(m.metric, m.unit): m for m in _listed(e.record.measurements)} for e in evaluations]
     keys = dict.fromkeys(key for measurements in found for key in measurements)
     return table(
         "All measurements, side by side",
