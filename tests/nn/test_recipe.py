@@ -22,6 +22,8 @@ def test_shipped_recipes_are_valid_and_build() -> None:
         "cifar10-vgg-small",
         "cifar10-vgg-small-half",
         "fmnist-cnn",
+        "fmnist-cnn-aware",
+        "fmnist-cnn-twin",
         "fmnist-mlp",
     }
     for name in shipped_recipes():

@@ -61,7 +61,7 @@ def train(
     from bitwright.training import make  # noqa: PLC0415
 
     chosen = with_options(
-        load_recipe(recipe), method=aware, circuit=circuit, start=start and str(start)
+        load_recipe(recipe), method=aware, circuit=circuit, start=str(start) if start else None
     )
     name = Path(recipe).stem + (f"-{aware}" if aware else "")
     folder = output or Path("runs") / name

@@ -1,0 +1,82 @@
+"""``bitwright reproduce``: published claims, recomputed from scratch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bitwright.cli import common
+
+if TYPE_CHECKING:
+    from bitwright.reproduce.claims import Reproduction
+
+app = typer.Typer(help="Recompute published claims from scratch.", no_args_is_help=True)
+
+Quick = Annotated[
+    bool, typer.Option("--quick", help="About a minute: fewer images, the smaller circuits.")
+]
+Liberty = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--liberty",
+        metavar="FILE|NAME",
+        help="A Liberty file, a folder of such, osu018 or asap7; repeated, all are one library. "
+        "[asap7]",
+    ),
+]
+Page = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE", help="Write the rows as a page (HTML).")
+]
+
+
+@app.callback()
+def _families() -> None:
+    """Recompute published claims from scratch."""
+
+
+@app.command("majority")
+def majority(
+    quick: Quick = False,
+    liberty: Liberty = None,
+    json_file: common.Json = None,
+    report: Page = None,
+) -> None:
+    """Approximate popcounts: accuracy lost, and area, energy and delay saved.
+
+    Exit code 1 if a claim does not hold.
+    """
+    from bitwright.eda import pdk  # noqa: PLC0415 - imported when needed
+    from bitwright.files import check_writable, write_atomically  # noqa: PLC0415
+    from bitwright.report import claims  # noqa: PLC0415
+    from bitwright.reproduce.majority import reproduce  # noqa: PLC0415
+
+    for file in (report, json_file if json_file != "-" else None):
+        if file is not None:
+            check_writable(file)
+    chosen = pdk.choose(liberty or ("asap7",))
+    with common.progress("reproducing") as update:
+        found = reproduce(chosen, quick=quick, progress=lambda _, done, of: update(done, of))
+    common.write_json(found.to_json(), json_file)
+    if report is not None:
+        write_atomically(report, claims.render(found).encode())
+    if json_file != "-":
+        print_claims(found)
+    if not found.holds:
+        raise typer.Exit(1)
+
+
+def print_claims(found: Reproduction) -> None:
+    """Print a table of the rows, and how they were found."""
+    heads = {"claim": False, "published": True, "ours": True, "unit": False, "method": False}
+    rows = common.table(heads | {"holds": False})
+    for claim in found.claims:
+        held = {True: "yes", False: "no", None: ""}[claim.holds]
+        published = "" if claim.published is None else f"{claim.published:g}"
+        ours = claim.ours
+        rows.add_row(claim.claim, published, f"{ours.value:.4g}", ours.unit, ours.method, held)
+    common.console.print(rows)
+    for source in dict.fromkeys(claim.ours.source for claim in found.claims if claim.ours.source):
+        common.console.print(source)
+    common.console.print(f"{found.data.count:,} images of {found.data.name}; {found.seconds:.0f} s")

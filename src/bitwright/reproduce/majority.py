@@ -1,0 +1,199 @@
+"""Approximate popcounts: what a network trained for them loses, and what its circuits save.
+
+Requirements:
+
+- The network and its exact twin ship with Bitwright. The twin had the same weights to start from,
+  and the same epochs, losses and images.
+- The circuits are those that the network's card names; the same objects are simulated and mapped
+  to cells. The exact popcounts are mapped by the same flow, adders in cells of their own.
+- A saving is that of an accelerator with one popcount for each layer: areas add up, energies are
+  those of an image's operations. The delay is that of each layer's popcount.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from bitwright import data as data_sets
+from bitwright import flow, network, zoo
+from bitwright.circuits import Circuit, make
+from bitwright.eda.pdk import ChosenLibrary
+from bitwright.errors import ConfigError
+from bitwright.explore.comparison import Row, Settings, in_cells
+from bitwright.explore.layers import PopcountLayer, popcount_layers, products
+from bitwright.explore.popcounts import EXACT, Popcount, with_threshold
+from bitwright.ir.program import Program
+from bitwright.records import Measurement
+from bitwright.reproduce.claims import Claim, Progress, Reproduction
+from bitwright.targets import get_target
+
+AWARE, TWIN = "fmnist-cnn-aware", "fmnist-cnn-twin"
+"""The network trained with its circuits, and the one trained without them."""
+ABOUT = (
+    "Dave et al., Approximation-aware BNNs (IEEE JETCAS 2023): popcounts with majority gates save "
+    "64 % area and 80.2 % energy at equal latency for 4.7 points of accuracy, in 28 nm FDSOI with "
+    "commercial tools. Their networks and circuits were not available; here the network, circuits, "
+    "cells and tools are those that the rows name."
+)
+AREA, ENERGY, LOSS = 0.64, 0.802, 4.7
+"""What was published: shares saved, and points of accuracy lost."""
+QUICK_IMAGES, QUICK_INPUTS = 1000, 300
+"""Of the short version: test images, and the largest fan-in whose circuits are mapped."""
+_APPROXIMATE = "approximate"
+
+
+def reproduce(
+    chosen: ChosenLibrary, *, quick: bool = False, progress: Progress | None = None
+) -> Reproduction:
+    """Recompute the family's headline claims.
+
+    Parameters
+    ----------
+    chosen
+        The library of cells.
+    quick
+        Whether to take a tenth of the images, and the smaller circuits only.
+    progress
+        Called as it goes on.
+
+    Raises
+    ------
+    ToolError
+        If yosys is missing.
+    DataError, UnknownNameError
+        If the images or the networks are not on this machine.
+    """
+    began = time.monotonic()
+    report = progress or (lambda _what, _done, _of: None)
+    card = zoo.card(AWARE)
+    settings = card.fields["record"]["config"]
+    aware, twin = (network.load(name).program for name in (AWARE, TWIN))
+    images = data_sets.load(card.fields["recipe"]["data"], "test")
+    images = images.head(QUICK_IMAGES if quick else None)
+
+    approximate = flow.evaluate(
+        aware, images, target="majority", config=settings,
+        progress=lambda done, of: report("images with circuits", done, of),
+    )  # fmt: skip
+    exact = flow.evaluate(
+        twin, images, progress=lambda done, of: report("images of the exact twin", done, of)
+    )
+    rows, layers = _implemented(aware, settings, images.images, chosen, quick, report)
+    claims = (
+        *_accuracies(approximate.record, exact.record),
+        *_savings(rows, layers),
+        *_numbers(rows),
+    )
+    versions = dict(flow.versions())
+    for row in rows:
+        versions |= row.versions
+    return Reproduction(
+        "majority", ABOUT, claims, images.info(), quick, time.monotonic() - began, versions
+    )
+
+
+def _implemented(
+    program: Program,
+    settings: Mapping[str, Any],
+    images: Any,
+    chosen: ChosenLibrary,
+    quick: bool,
+    report: Progress,
+) -> tuple[list[Row], dict[str, PopcountLayer]]:
+    """Map the network's circuits, and their exact twins, to cells."""
+    target = get_target("majority")
+    design = target.lower(program, target.configure(dict(settings)))
+    circuits: Mapping[str, Circuit] = design.circuits
+    layers = {layer.name: layer for layer in popcount_layers(program) if layer.name in circuits}
+    if quick:
+        layers = {name: one for name, one in layers.items() if one.inputs <= QUICK_INPUTS}
+    if not layers:
+        raise ConfigError("no layer has a circuit to be mapped", "take another network")
+    vectors = 201 if quick else 1001
+    alike: dict[tuple[tuple[int, int, int], str], list[str]] = {}
+    for name, layer in layers.items():
+        alike.setdefault((layer.shape, circuits[name].digest), []).append(name)
+    popcounts = []
+    for (shape, _), names in alike.items():
+        inputs = layers[names[0]].inputs
+        made = {
+            EXACT: with_threshold(make(EXACT, inputs)),
+            _APPROXIMATE: with_threshold(circuits[names[0]]),
+        }
+        real = {n: products(program, layers[n], images, count=vectors) for n in names}
+        popcounts.append(Popcount(inputs, made, shape, tuple(names), real))
+    options = Settings(vectors=vectors - 1)
+    rows = in_cells(popcounts, chosen, options, lambda done, of: report("circuits", done, of))
+    return rows, layers
+
+
+def _accuracies(approximate: Any, exact: Any) -> tuple[Claim, ...]:
+    loss = 100 * (exact["accuracy"].value - approximate["accuracy"].value)
+    lost = Measurement("accuracy_lost", loss, "point", "simulated", "bit-exact, on all images")
+    return (
+        Claim("accuracy lost to the exact twin", lost, LOSS, loss <= LOSS),
+        Claim(f"accuracy of {TWIN}, exact", exact["accuracy"]),
+        Claim(f"accuracy of {AWARE} with its circuits", approximate["accuracy"]),
+    )
+
+
+def _savings(rows: list[Row], layers: Mapping[str, PopcountLayer]) -> tuple[Claim, ...]:
+    """Return what the circuits save, over all layers."""
+    area = _saved(rows, layers, "area")
+    slower = max(row.ratios["delay"] for row in rows if row.circuit == _APPROXIMATE)
+    delay = rows[0].measurements[2]
+    claims = [
+        Claim("area saved by the popcounts", area, AREA, area.value >= AREA),
+        Claim(
+            "delay over the exact popcount's, slowest layer",
+            Measurement("delay_ratio", slower, "ratio", delay.method, delay.source),
+            1.0,
+            slower <= 1,
+        ),
+    ]
+    for metric, words in (
+        ("energy", "random vectors"),
+        ("energy_without_input_nets", "random vectors, input nets left out"),
+    ):
+        saved = _saved(rows, layers, metric)
+        claims.append(
+            Claim(f"energy saved by the popcounts, {words}", saved, ENERGY, saved.value >= ENERGY)
+        )
+    for metric, words in (
+        ("energy_on_data", "real activations"),
+        ("energy_without_input_nets_on_data", "real activations, input nets left out"),
+    ):
+        saved = _saved(rows, layers, metric)
+        claims.append(Claim(f"energy saved by the popcounts, {words}", saved))
+    return tuple(claims)
+
+
+def _saved(rows: list[Row], layers: Mapping[str, PopcountLayer], metric: str) -> Measurement:
+    """Return the share of a number that the approximate circuits save, over all layers."""
+    totals = {EXACT: 0.0, _APPROXIMATE: 0.0}
+    found = rows[0].measurements[0]
+    for row in rows:
+        for name in row.popcount.layers:
+            on_data = name if metric.endswith("_on_data") else ""
+            weight = 1 if metric == "area" else layers[name].neurons * layers[name].windows
+            totals[row.circuit] += weight * row.value(metric, on_data)
+        numbers = [*row.measurements, *(m for o in row.on_data.values() for m in o.measurements)]
+        found = next(m for m in numbers if m.metric == metric)
+    share = 1 - totals[_APPROXIMATE] / totals[EXACT]
+    return Measurement(f"{metric}_saved", share, "share", found.method, found.source)
+
+
+def _numbers(rows: list[Row]) -> tuple[Claim, ...]:
+    """Return the numbers of each popcount that savings come from."""
+    shown = ("area", "delay", "energy")
+    return tuple(
+        Claim(
+            f"{measurement.metric} of a popcount of {row.popcount.inputs} inputs, {row.circuit}",
+            measurement,
+        )
+        for row in rows
+        for measurement in row.measurements
+        if measurement.metric in shown
+    )

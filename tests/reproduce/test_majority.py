@@ -1,0 +1,78 @@
+"""The short reproduction, on the networks that ship, in ASAP7's cells."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from bitwright import zoo
+from bitwright.cli.main import main
+from bitwright.records import DataInfo, Measurement
+from bitwright.report.claims import render
+from bitwright.reproduce.claims import Claim, Reproduction
+from bitwright.reproduce.majority import AWARE, TWIN
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["bitwright", "reproduce", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.mark.tool("yosys")
+@pytest.mark.tool("sta")
+def test_the_short_version_holds(shared: Path, tmp_path: Path, monkeypatch) -> None:
+    cells, found, page = shared / "liberty" / "asap7", tmp_path / "r.json", tmp_path / "r.html"
+    options = ("--quick", "--liberty", cells, "--json", found, "--report", page)
+    assert run(monkeypatch, "majority", *options) == 0
+    result = json.loads(found.read_text())
+    assert result["holds"] is True
+    assert result["quick"] is True
+    rows = {row["claim"]: row for row in result["claims"]}
+    assert all(row.keys() >= {"claim", "published", "ours", "unit", "method", "holds"}
+               for row in result["claims"])  # fmt: skip
+    lost = rows["accuracy lost to the exact twin"]
+    twin = rows[f"accuracy of {TWIN}, exact"]["ours"]
+    aware = rows[f"accuracy of {AWARE} with its circuits"]["ours"]
+    assert lost["ours"] == pytest.approx(100 * (twin - aware))
+    exact, ours = (rows[f"area of a popcount of 288 inputs, {c}"]["ours"]
+                   for c in ("exact", "approximate"))  # fmt: skip
+    assert rows["area saved by the popcounts"]["ours"] == pytest.approx(1 - ours / exact)
+    assert result["data"]["count"] == 1000
+    text = page.read_text()
+    assert "accuracy lost to the exact twin" in text
+    assert not re.search(r"(src|href)=\"http", text)
+
+
+def test_the_networks_were_trained_alike_but_for_the_circuits() -> None:
+    aware, twin = (zoo.card(name).fields["recipe"] for name in (AWARE, TWIN))
+    assert {key for key in aware if aware[key] != twin[key]} == {"approximate"}
+    assert twin["approximate"] is None
+
+
+def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert run(monkeypatch, "majority", "--report", tmp_path / "no" / "r.html") == 2
+    assert "r.html" in capsys.readouterr().err
+    assert run(monkeypatch, "majority", "--json", tmp_path / "r.json") == 2
+    assert "bitwright pdk get asap7" in capsys.readouterr().err
+    assert not list(tmp_path.glob("r.*"))
+
+
+def test_a_claim_that_does_not_hold_is_said() -> None:
+    worse = Measurement("area_saved", 0.5, "share", "synthesised", "yosys")
+    rows = (Claim("area saved", worse, 0.64, holds=False), Claim("another number", worse))
+    data = DataInfo("blobs", "test", 7, "0" * 64)
+    found = Reproduction("majority", "A paper.", rows, data, quick=False, seconds=1.0)
+    assert not found.holds
+    assert found.to_json()["claims"][0]["holds"] is False
+    page = render(found)
+    assert ">no<" in page
+    assert page == render(found)
