@@ -14,7 +14,7 @@ from bitwright.ir import Bits, Int, reference
 from bitwright.ir import ops as o
 from bitwright.native import NativeProgram, binary
 from bitwright.native.sliced import SlicedShape, slice_words, unslice_words
-from bitwright.native.sliced_network import CircuitNetwork
+from bitwright.native.sliced_network import CircuitNetwork, is_chain
 
 SAME = (1, 1, 1, 1)
 
@@ -96,6 +96,92 @@ def test_thresholds_of_ones_own() -> None:
     one.step(one.stages[0], maps)
     words = unslice_words(one.shapes[op.output].interior(maps[op.output]), 3)
     assert (binary.unpack_channels(words, 43) != rising).all()
+
+
+@pytest.mark.parametrize("pad_value", [-1, 1])
+def test_values_and_matches_at_some_windows(pad_value: int) -> None:
+    s, (second, *_, best, scores) = network(40, pad_value)
+    program = s.program(best, scores)
+    sliced = CircuitNetwork(program, {second: make("maj", 360)}, exact)
+    plain = CircuitNetwork(program, {second: exact(360)}, exact)
+    images = 70
+    maps = sliced.enter(random_batch(program, images, s.rng))
+    stage, other = sliced.layers[0], plain.layers[0]
+    source = sliced.source(stage, maps)
+    every = stage.layer.counts(source, images).reshape(images, 72, 43)
+    counts = other.layer.counts(source, images).reshape(images, 72, 43)
+    windows, neurons = np.array([0, 71, 9]), slice(1, None, 5)
+    for count in (1, 64, images):
+        values = stage.layer.counts_at(source, count, windows, neurons)
+        np.testing.assert_array_equal(values, every[:count, windows, neurons])
+        matches = stage.layer.matches_at(source, count, windows, neurons)
+        np.testing.assert_array_equal(matches, counts[:count, windows, neurons])
+    assert (every != counts).any()
+
+
+def test_thresholds_by_class_of_window() -> None:
+    s, (second, *_, best, scores) = network(40, 0)
+    program = s.program(best, scores)
+    plain = CircuitNetwork(program, {second: exact(360)}, exact)
+    stage = plain.layers[0]
+    assert len(stage.exact) == 9
+    again = stage.decided_by(stage.exact[0])
+    np.testing.assert_array_equal(again.thresholds, stage.exact)
+    given = s.rng.integers(100, 200, stage.exact.shape)
+    moved = stage.decided_by(given)
+    np.testing.assert_array_equal(moved.thresholds, given)
+    maps = plain.enter(random_batch(program, 3, s.rng))
+    out = plain.shapes[stage.bits].allocate()
+    moved.layer.decide(
+        maps[stage.source], moved.limits, inside := SlicedShape((9, 8, 43)).allocate()
+    )
+    values = stage.layer.counts(maps[stage.source], 3)
+    limits = given[stage.classes].reshape(9, 8, 43)
+    bits = np.where(stage.rising, values >= limits, values <= limits)
+    found = binary.unpack_channels(unslice_words(inside, 3), 43)
+    np.testing.assert_array_equal(found, bits)
+    moved.decide(maps[stage.source], plain.shapes[stage.bits].interior(out))
+    cells = bits.reshape(3, 9, 8, 43)[:, :8].reshape(3, 4, 2, 4, 2, 43)
+    pooled = np.where(stage.rising, cells.any(axis=(2, 4)), cells.all(axis=(2, 4)))
+    words = unslice_words(plain.shapes[stage.bits].interior(out), 3)
+    np.testing.assert_array_equal(binary.unpack_channels(words, 43), pooled)
+
+
+def test_the_first_images_are_observed() -> None:
+    s, (second, *_, best, scores) = network(40)
+    program = s.program(best, scores)
+    sliced = CircuitNetwork(program, {second: make("maj", 360)}, exact)
+    batch = random_batch(program, 600, s.rng)
+    seen: list[Any] = []
+    kept: dict[str, Any] = {}
+
+    def observe(stage: Any, maps: dict[str, Any]) -> None:
+        seen.append(stage)
+        if stage is None:
+            kept.update({name: sliced.words(name, maps, 512) for name in sliced.bits})
+
+    same(sliced.run(batch, threads=2, observe=observe), sliced.run(batch))
+    assert seen == [*sliced.stages, None]
+    words = kept[sliced.bits[-1]]
+    bits = binary.unpack_channels(words, 33).reshape(512, 33)
+    weights = np.where(program.tensor(program.definitions[scores], "weights"), 1, -1)
+    np.testing.assert_array_equal(
+        np.where(bits, 1, -1) @ weights.T, sliced.run(batch[:512])[scores]
+    )
+    rows = sliced.words(
+        sliced.bits[-1], {sliced.bits[-1]: sliced.shapes[sliced.bits[-1]].allocate()}, 1, slice(1)
+    )
+    assert rows.shape == (1, 1, 1, 1)
+
+
+def test_what_is_a_chain() -> None:
+    s, (second, third, dense, best, scores) = network(8)
+    program = s.program(best, scores)
+    assert is_chain(program, [second, dense])
+    assert not is_chain(program, [scores])  # no threshold behind it
+    assert not is_chain(s.program(best, scores, second), [second])  # read by others too
+    assert is_chain(s.program(best, scores, third), [second])  # its chain ends before the third
+    assert is_chain(s.program(best, scores), {third})
 
 
 @pytest.mark.parametrize("images", [1, 63, 65, 511, 512])

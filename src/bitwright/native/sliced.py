@@ -30,6 +30,9 @@ from bitwright.native.simd import I64, LANES
 
 Array = npt.NDArray[Any]
 
+SIDE_BY_SIDE = 16
+"""Neurons of which values are written together: a cache line of int32."""
+
 
 def _call(arguments: int) -> Any:
     """Return an intrinsic that calls code at an address with so many int64."""
@@ -219,18 +222,59 @@ class SlicedLayer:
 
     def counts(self, source: Array, images: int) -> npt.NDArray[np.int32]:
         """Return the circuit's values, (images, rows, columns, neurons)."""
+        rows, columns = self.windows.counts
+        values = self.counts_at(source, images, np.arange(rows * columns))
+        return values.reshape(images, rows, columns, -1)
+
+    def counts_at(
+        self,
+        source: Array,
+        images: int,
+        windows: npt.NDArray[np.int64],
+        neurons: slice = slice(None),
+    ) -> npt.NDArray[np.int32]:
+        """Return the circuit's values at some windows, (images, windows, neurons).
+
+        Windows are numbered row by row; the values are of the first `images` images.
+        """
         table = simd.aligned((max(self.code.table_bytes, 1),), np.uint8)
         starts, taps = self.offsets
         places = np.empty(len(taps), np.int64)
-        rows, columns = self.windows.counts
-        values = np.zeros((images, rows * columns, len(self.weights)), np.int32)
+        picks = np.ascontiguousarray(self.picks[neurons])
+        values = np.empty((images, len(windows), len(picks)), np.int32)
         planes = simd.aligned((max(self.code.planes, 1), LANES), np.uint64)
+        planes[:] = 0
         _count(
-            self.code.prepare, self.code.count, source.ctypes.data, starts, taps, places, table,
-            self.picks, planes, values,
+            self.code.prepare, self.code.count, source.ctypes.data, starts[windows], taps, places,
+            table, picks, planes, np.int32(self.code.least), values,
         )  # fmt: skip
-        values += self.code.least
-        return values.reshape(images, rows, columns, -1)
+        return values
+
+    @cached_property
+    def _signs(self) -> npt.NDArray[np.float32]:
+        """The weights as -1 and +1, (neurons, products of a window)."""
+        flat = self.weights.reshape(len(self.weights), -1)
+        return np.where(flat, np.float32(1), np.float32(-1))
+
+    def matches_at(
+        self,
+        source: Array,
+        images: int,
+        windows: npt.NDArray[np.int64],
+        neurons: slice = slice(None),
+    ) -> npt.NDArray[np.int64]:
+        """Return the exact counts of matches at some windows, as `counts_at` does the values.
+
+        Plain matrix products of what the map holds, for a few windows of a few images.
+        """
+        starts, taps = self.offsets
+        places = (starts[windows][:, None] + taps) // VECTOR_BYTES
+        words = source.reshape(-1, LANES)[places]
+        bits = np.unpackbits(words.view(np.uint8), axis=2, count=images, bitorder="little")
+        signs = self._signs[neurons]
+        # Matches are ones under +1 and zeros under -1; float32 is exact up to 2**24.
+        ones = bits.transpose(2, 0, 1).astype(np.float32) @ signs.T
+        return np.asarray(ones + (signs < 0).sum(axis=1), np.int64)
 
 
 @njit(cache=True, nogil=True)
@@ -255,18 +299,37 @@ def _decide(prepare, decide, source, starts, taps, places, table, picks, limits,
 
 
 @njit(cache=True, nogil=True)
-def _count(prepare, count, source, starts, taps, places, table, picks, planes, values):
+def _count(prepare, count, source, starts, taps, places, table, picks, planes, least, values):
+    # Some neurons' values are put side by side first, so that each image's are written in a row.
+    images, neurons = values.shape[0], picks.shape[0]
+    words = (images + 63) // 64
+    block = np.empty((SIDE_BY_SIDE, words * 64), np.int32)
     for p in range(starts.shape[0]):
         for i in range(taps.shape[0]):
             places[i] = source + starts[p] + taps[i]
         _call_two(prepare, (places.ctypes.data, table.ctypes.data))
-        for o in range(picks.shape[0]):
-            row = picks.ctypes.data + o * picks.strides[0]
-            _call_four(count, (table.ctypes.data, row, np.int64(0), planes.ctypes.data))
-            for k in range(planes.shape[0]):
-                for image in range(values.shape[0]):
-                    bit = (planes[k, image >> 6] >> np.uint64(image & 63)) & np.uint64(1)
-                    values[image, p, o] += np.int32(bit) << k
+        for first in range(0, neurons, SIDE_BY_SIDE):
+            width = min(SIDE_BY_SIDE, neurons - first)
+            for o in range(width):
+                row = picks.ctypes.data + (first + o) * picks.strides[0]
+                _call_four(count, (table.ctypes.data, row, np.int64(0), planes.ctypes.data))
+                _add_planes(planes, words, least, block[o])
+            for image in range(images):
+                for o in range(width):
+                    values[image, p, first + o] = block[o, image]
+
+
+@njit(cache=True, nogil=True)
+def _add_planes(planes, words, least, out):
+    """Write least plus the sum of the planes, each weighted by its power of two."""
+    for word in range(words):
+        part = out[64 * word : 64 * word + 64]
+        for i in range(64):
+            part[i] = least
+        for k in range(planes.shape[0]):
+            bits = planes[k, word]
+            for i in range(64):
+                part[i] += np.int32((bits >> np.uint64(i)) & np.uint64(1)) << k
 
 
 assert SAMPLES == 64 * LANES  # noqa: S101 - one vector of the circuits is one of ours

@@ -1,22 +1,37 @@
-"""Lowering to approximate popcounts: which layers get the circuit, and what they compare with."""
+"""Lowering to approximate popcounts: which layers get which circuit, and how errors are mended."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+
 import numpy as np
 
-from bitwright.circuits import Circuit, error_statistics, exact_joint, make, parse, sampled_joint
+from bitwright.circuits import (
+    Circuit,
+    Joint,
+    error_statistics,
+    exact_joint,
+    make,
+    parse,
+    sampled_joint,
+)
 from bitwright.data import load
 from bitwright.errors import CircuitError, ConfigError
 from bitwright.ir import ops as o
 from bitwright.ir.program import Program
-from bitwright.native.convolution import dot_of
-from bitwright.native.fusion import find_fused
+from bitwright.native.circuit_graph import CircuitDot, dot_tables
+from bitwright.native.convolution import Dot, dot_of
 from bitwright.native.sliced_network import CircuitNetwork
-from bitwright.targets.majority.calibrate import match_thresholds
-from bitwright.targets.majority.design import Config, Design
+from bitwright.native.sliced_stage import Stage
+from bitwright.targets.majority import held_out, mitigate
+from bitwright.targets.majority.calibrate import calibrate
+from bitwright.targets.majority.design import CALIBRATED, THRESHOLDS_ONLY, Config, Design
+from bitwright.targets.majority.distil import distil
+from bitwright.targets.majority.networks import Network, Settings, build
 
 SAMPLES = 100_000
-"""Random inputs from which a mean error is estimated where it cannot be had exactly."""
+"""Random inputs from which errors are estimated where they cannot be had exactly."""
 
 
 def lower(program: Program, config: Config) -> Design:
@@ -26,63 +41,150 @@ def lower(program: Program, config: Config) -> Design:
     ------
     ConfigError
         If a layer does not exist or cannot have a circuit, or calibration images are needed and
-        none are named.
+        none are named, or the network has no thresholds where the mitigation needs them.
     CircuitError
         If there is no such circuit for a layer's fan-in.
     DataError
         If the calibration images cannot be had.
     """
-    dots = {
-        op.output: dot_of(program, op) for op in program.ops if isinstance(op, o.Conv2d | o.Dense)
-    }
-    fused = find_fused(program, program.outputs, dots)
-    possible = [f.dot.op.output for f in fused.values() if f.dot.method == "binary"]
-    names = config.layers or tuple(possible)
-    spec = parse(config.circuit)
-    circuits = {}
-    for name in names:
-        if name not in possible:
-            raise ConfigError(
-                f"'{name}' is no layer of bits with a threshold behind it",
-                f"layers that circuits can do: {', '.join(possible) or 'none'}",
-            )
-        weights = dots[name].weights
-        rows, columns, channels = weights.shape[1:]
-        circuits[name] = make(spec, weights[0].size, (rows, columns, channels))
-    if not circuits:
+    circuits = _circuits(program, config)
+    network = build(program, circuits)
+    how = config.thresholds
+    if how in THRESHOLDS_ONLY and not isinstance(network, CircuitNetwork):
         raise ConfigError(
-            "the network has no layer of bits with a threshold behind it",
+            f"thresholds = '{how}' needs a threshold behind each circuit; here "
+            f"'{network.layers[0].name}' or a later one feeds arithmetic",
+            "take 'mean', 'affine' or 'table'",
+        )
+    if how in CALIBRATED:
+        return _calibrated(program, config, circuits, network)
+    return _design(program, config, circuits, network, _uncalibrated(network, how))
+
+
+def _calibrated(
+    program: Program, config: Config, circuits: Mapping[str, Circuit], network: Network
+) -> Design:
+    how = config.thresholds
+    if not config.calibration:
+        raise ConfigError(
+            f"thresholds = '{how}' needs calibration images",
+            "name a data set: calibration = 'cifar10'",
+        )
+    wanted = config.calibration_images + config.held_out_images
+    images = load(config.calibration, "train", limit=wanted).images
+    # Where there are fewer images than asked for, each part gets its share.
+    count = min(config.calibration_images, len(images) * config.calibration_images // wanted)
+    if not 0 < count < len(images):
+        raise ConfigError(
+            f"'{config.calibration}' has {len(images)} training images, too few to calibrate on "
+            "some and check on others",
+            "name a larger data set",
+        )
+    if isinstance(network, CircuitNetwork) and how == "distilled":
+        tuned = distil(network, images[:count], config.epochs)
+    else:
+        tuned = calibrate(network, images[:count], how)
+    settings: dict[str, Settings] = {"tuned": tuned}
+    for other in ("expected", "unchanged"):
+        settings[other] = _uncalibrated(network, other)
+    found = held_out.check(network, images[count:], settings)
+    warnings = held_out.warnings(how, count, found)
+    design = _design(program, config, circuits, network, tuned)
+    return Design(
+        program, config, circuits, design.thresholds, design.tables, count, found, warnings
+    )
+
+
+def _design(
+    program: Program,
+    config: Config,
+    circuits: Mapping[str, Circuit],
+    network: Network,
+    settings: Settings,
+) -> Design:
+    integers = {name: np.asarray(setting, np.int64) for name, setting in settings.items()}
+    if isinstance(network, CircuitNetwork):
+        return Design(program, config, circuits, integers)
+    return Design(program, config, circuits, {}, integers)
+
+
+def _circuits(program: Program, config: Config) -> dict[str, Circuit]:
+    """Return the circuit of each layer that gets one, in the program's order."""
+    dots = _possible(program)
+    specs = dict.fromkeys(config.layers or tuple(dots), config.circuit) | dict(config.circuits)
+    for name in specs:
+        if name not in dots:
+            raise ConfigError(
+                f"'{name}' is no layer of bits that decides later bits",
+                f"layers that circuits can do: {', '.join(dots) or 'none'}",
+            )
+    if not specs:
+        raise ConfigError(
+            "the network has no layer of bits that decides later bits",
             "give a network with binary layers",
         )
-    network = CircuitNetwork(program, circuits, exact)
-    if config.thresholds in ("mean", "rate"):
-        if not config.calibration:
-            raise ConfigError(
-                f"thresholds = '{config.thresholds}' needs calibration images",
-                "name a data set: calibration = 'cifar10'",
-            )
-        images = load(config.calibration, "train", limit=config.calibration_images).images
-        thresholds = match_thresholds(network, program, images, config.thresholds, exact)
-    else:
-        thresholds = {
-            stage.name: stage.exact[0] + _shift(circuits[stage.name], config.thresholds)
-            for stage in network.layers
-            if stage.name in circuits
-        }
-    return Design(program, config, circuits, thresholds)
+    circuits = {}
+    for name, dot in dots.items():
+        if name in specs:
+            rows, columns, channels = dot.weights.shape[1:]
+            shape = (rows, columns, channels)
+            circuits[name] = make(parse(specs[name]), dot.weights[0].size, shape)
+    return circuits
 
 
-def exact(inputs: int) -> Circuit:
-    """Return the exact popcount of a fan-in."""
-    return make("exact", inputs)
+def _possible(program: Program) -> dict[str, Dot]:
+    """Return the dot products of bits with a threshold somewhere behind them."""
+    decides: set[str] = set()
+    for op in reversed(program.ops):
+        if isinstance(op, o.Threshold) or op.output in decides:
+            decides.update(op.inputs)
+    dots = {
+        op.output: dot_of(program, op)
+        for op in program.ops
+        if isinstance(op, o.Conv2d | o.Dense) and op.output in decides
+    }
+    return {name: dot for name, dot in dots.items() if dot.method == "binary"}
 
 
-def _shift(circuit: Circuit, how: str) -> int:
+def _uncalibrated(network: Network, how: str) -> Settings:
+    """Return the thresholds or tables of a mitigation that looks at the circuits alone."""
+    return {stage.name: _from_circuit(stage, how) for stage in network.layers}
+
+
+def _from_circuit(stage: Stage | CircuitDot, how: str) -> mitigate.Integers:
+    code = stage.layer.code
+    circuit = code.circuit
+    values = code.least + np.arange(1 << code.planes)
+    if how == "expected_table":
+        at, samples, counts = _mean_counts(circuit)
+        every = np.zeros((2, len(values)))
+        every[:, at - code.least] = samples, counts
+        table = mitigate.count_table(every[0], every[1], circuit.divisor)
+        if isinstance(stage, CircuitDot):
+            return dot_tables(stage, table)[None]
+        return mitigate.fold(table, code.least, stage.exact, stage.rising)
+    shift = _bias(circuit) if how == "expected" else 0
+    if isinstance(stage, CircuitDot):
+        return dot_tables(stage, (values - shift) // circuit.divisor)[None]
+    return np.asarray(stage.naive[0] + shift, np.int64)
+
+
+@lru_cache(maxsize=64)
+def _bias(circuit: Circuit) -> int:
     """Return how much a circuit's values are too high on average, on random bits."""
-    if how == "unchanged":
-        return 0
+    return round(error_statistics(_joint(circuit)).bias * circuit.divisor)
+
+
+@lru_cache(maxsize=64)
+def _mean_counts(circuit: Circuit) -> tuple[mitigate.Integers, mitigate.Floats, mitigate.Floats]:
+    """Return the values that occur, how often, and the sum of the counts that go with them."""
+    joint = _joint(circuit)
+    return joint.values, joint.p.sum(axis=1), joint.p @ np.arange(joint.inputs + 1)
+
+
+def _joint(circuit: Circuit) -> Joint:
+    """Return the joint distribution of a circuit's value and the count, on random bits."""
     try:
-        joint = exact_joint(circuit)
+        return exact_joint(circuit)
     except CircuitError:  # its inputs meet in too many ways
-        joint = sampled_joint(circuit, SAMPLES, np.random.default_rng(0))
-    return round(error_statistics(joint).bias * circuit.divisor)
+        return sampled_joint(circuit, SAMPLES, np.random.default_rng(0))
