@@ -249,7 +249,7 @@ def _base(
     from bitwright.targets import get_target  # noqa: PLC0415
 
     chain = is_chain(program, [layer.name for layer in layers])
-    settings = {"thresholds": "rate" if chain else "table", **given}
+    settings = {"thresholds": "rate" if chain else "mean", **given}
     settings |= {"calibration": calibration, "held_out_images": held_out_images}
     if calibration_images is not None:
         settings["calibration_images"] = calibration_images
