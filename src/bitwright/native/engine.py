@@ -6,6 +6,7 @@ cache when the next one reads it. Kernels release the interpreter lock.
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 from collections.abc import Collection
@@ -27,9 +28,10 @@ from bitwright.native.tiles import SLACK
 Array = npt.NDArray[Any]
 WORKING_SET_BYTES = 3 * 2**20
 MAX_IMAGES = 32
-"""A thread takes so many images at a time as fit its working set, and no more than these."""
+"""A thread takes about as many images at a time as fit its working set, and no more than these: a
+power of two, so that usual batches split into equal parts."""
 
-MIN_IMAGES, MIN_IMAGES_BYTES = 8, 2**24
+MIN_IMAGES, MIN_IMAGES_BYTES = 4, 2**24
 """It takes at least these, if they fit so many bytes: with fewer, threads would wait for each other
 between kernels, where they hold the interpreter."""
 
@@ -115,7 +117,8 @@ class NativeProgram:
         self.plan = plan(program, check_names(program, program.outputs if keep is None else keep))
         image_bytes = max(Workspace(self.plan, 1).nbytes, 1)
         least = int(np.clip(MIN_IMAGES_BYTES // image_bytes, 1, MIN_IMAGES))
-        self.images = int(np.clip(WORKING_SET_BYTES // image_bytes, least, MAX_IMAGES))
+        fitting = 2 ** round(math.log2(WORKING_SET_BYTES / image_bytes))
+        self.images = int(np.clip(fitting, least, MAX_IMAGES))
         self._spare: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
 
     def run(
