@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -40,3 +41,21 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no {SHARED}: set $BITWRIGHT_SHARED")
     return SHARED
+
+
+@pytest.fixture
+def bitwright(monkeypatch, capsys):
+    """Run the command line in this process: (exit code, standard output, standard error)."""
+    from bitwright.cli.main import main  # noqa: PLC0415 - after the environment is set
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bitwright", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run

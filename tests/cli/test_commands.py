@@ -11,25 +11,7 @@ from PIL import Image
 from tests.networks import classifier, labelled
 
 from bitwright import __version__, diff
-from bitwright.cli.main import main
 from bitwright.ir import codec, reference
-
-
-@pytest.fixture
-def bitwright(monkeypatch, capsys):
-    """Run the command line in this process: (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bitwright", *map(str, arguments)])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import json
 
 import pytest
 from tests.eda.tiny import TINY
+from tests.report.browser import opened, points, width_on_a_phone
 from tests.report.reader import Reader
-from tests.report.test_report_browser import COLLECTOR, chromium
 
 from bitwright.cli import study_page
 from bitwright.eda import pdk
@@ -99,31 +99,12 @@ def test_the_page_says_what_it_shows(made):
 @pytest.mark.tool("chromium")
 def test_the_charts_are_drawn_and_nothing_is_loaded(made, tmp_path):
     path = tmp_path / "study.html"
-    text = study_page.render(made, "bitwright study")
-    path.write_text(text.replace('<meta name="viewport"', COLLECTOR + '<meta name="viewport"', 1))
-    page = Reader(chromium(tmp_path, "--dump-dom", path.as_uri()).strip())
-    (root,) = page.all("html")
-    assert root.attributes.get("data-errors") is None
-    assert root.attributes["data-loaded"] == ""
-    plots = [e for e in page.all("div") if "plot" in e.attributes.get("class", "").split()]
-    points = []
-    for plot in plots:
-        within = [e for e in page.elements if plot in e.parents]
-        points.append(sum(e.attributes.get("class") == "point" for e in within))
+    path.write_text(study_page.render(made, "bitwright study"))
     # Against k: two circuits at 8 channels. Against n: all points.
-    assert points == [6, 12] * 3
+    assert points(opened(path)) == [6, 12] * 3
 
 
 @pytest.mark.tool("chromium")
 def test_a_phone_need_not_scroll_sideways(made, tmp_path):
     (tmp_path / "study.html").write_text(study_page.render(made, "bitwright study"))
-    measure = """<iframe src="study.html" style="width:380px;height:5000px"></iframe>
-    <script>document.querySelector("iframe").addEventListener("load", (e) => {
-      const page = e.target.contentDocument.documentElement;
-      document.documentElement.setAttribute("data-width", page.scrollWidth);
-    });</script>"""
-    (tmp_path / "frame.html").write_text(f"<!DOCTYPE html><title>frame</title>{measure}")
-    page = chromium(
-        tmp_path, "--allow-file-access-from-files", "--dump-dom", (tmp_path / "frame.html").as_uri()
-    )
-    assert 'data-width="380"' in page
+    assert width_on_a_phone(tmp_path / "study.html") == 380

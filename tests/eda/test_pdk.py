@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from tests.eda.tiny import GATES, TINY, library
+from tests.loopback import FileServer
 
 from bitwright.data.known import Download
 from bitwright.eda import pdk
@@ -20,50 +19,20 @@ from bitwright.errors import ConfigError, DataError, LibertyError, UnknownNameEr
 FILES = {"gates.lib": library(*GATES).encode(), "tiny.lib": TINY.encode()}
 
 
-class Server(ThreadingHTTPServer):
-    """Serves `files` with ranges; breaks the first answers after so many bytes."""
-
-    daemon_threads = True
+class Server(FileServer):
+    """Serves `files`, of which a test may change the content."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server_port}/lib"
         self.files = dict(FILES)
-        self.cuts: list[int] = []
-        self.asked: list[tuple[str, str | None]] = []
-
-
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *args) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        name, wanted = self.path.rsplit("/", 1)[-1], self.headers.get("Range")
-        self.server.asked.append((name, wanted))
-        if name not in self.server.files:
-            self.send_error(404)
-            return
-        content, start = self.server.files[name], 0
-        if wanted:
-            start = int(re.match(r"bytes=(\d+)-", wanted)[1])
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        else:
-            self.send_response(200)
-        body = content[start:]
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: self.server.cuts.pop(0)] if self.server.cuts else body)
+        super().__init__(self.files.get)
+        self.address += "/lib"
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    server = Server()
+    with server.serving():
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -98,7 +67,7 @@ def test_a_library_is_downloaded_once(known, server):
 
 
 def test_a_cut_download_goes_on_the_next_time(known, server):
-    server.cuts = [len(FILES["gates.lib"]), 1000, 0]
+    server.cuts[None] = [len(FILES["gates.lib"]), 1000, 0]
     with pytest.raises(DataError, match="run the command again to continue"):
         pdk.get("net")
     assert pdk.find("net") is None

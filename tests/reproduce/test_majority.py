@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from bitwright import zoo
-from bitwright.cli.main import main
 from bitwright.records import DataInfo, Measurement
 from bitwright.report.claims import render
 from bitwright.reproduce.claims import Claim, Reproduction
 from bitwright.reproduce.majority import AWARE, TWIN
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["bitwright", "reproduce", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
-
-
 @pytest.mark.tool("yosys")
 @pytest.mark.tool("sta")
-def test_the_short_version_holds(shared: Path, tmp_path: Path, monkeypatch) -> None:
+def test_the_short_version_holds(shared: Path, tmp_path: Path, bitwright) -> None:
     cells, found, page = shared / "liberty" / "asap7", tmp_path / "r.json", tmp_path / "r.html"
     options = ("--quick", "--liberty", cells, "--json", found, "--report", page)
-    assert run(monkeypatch, "majority", *options) == 0
+    assert bitwright("reproduce", "majority", *options)[0] == 0
     result = json.loads(found.read_text())
     assert result["holds"] is True
     assert result["quick"] is True
@@ -57,12 +46,15 @@ def test_the_networks_were_trained_alike_but_for_the_circuits() -> None:
     assert twin["approximate"] is None
 
 
-def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch, capsys):
+def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch, bitwright):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert run(monkeypatch, "majority", "--report", tmp_path / "no" / "r.html") == 2
-    assert "r.html" in capsys.readouterr().err
-    assert run(monkeypatch, "majority", "--json", tmp_path / "r.json") == 2
-    assert "bitwright pdk get asap7" in capsys.readouterr().err
+    for option, file, message in (
+        ("--report", tmp_path / "no" / "r.html", "r.html"),
+        ("--json", tmp_path / "r.json", "bitwright pdk get asap7"),
+    ):
+        code, _, error = bitwright("reproduce", "majority", option, file)
+        assert code == 2
+        assert message in error
     assert not list(tmp_path.glob("r.*"))
 
 
