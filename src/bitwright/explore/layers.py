@@ -18,9 +18,8 @@ from bitwright.errors import ConfigError, DataError
 from bitwright.ir.ops import Conv2d, Dense
 from bitwright.ir.program import Program
 from bitwright.ir.types import Bits
-from bitwright.native.convolution import Dot, dot_of
+from bitwright.native.convolution import Dot, dot_of, window_view
 from bitwright.native.engine import NativeProgram
-from bitwright.native.geometry import map_shape
 
 ORDER = (
     "windows of one neuron one after the other, row by row, image by image; in a window row by "
@@ -141,13 +140,7 @@ def _products(
     layer: PopcountLayer, bits: npt.NDArray[np.bool_], neuron: int
 ) -> npt.NDArray[np.bool_]:
     """Return the products of one neuron with maps of bits, of shape (images * windows, fan-in)."""
-    dot = layer.dot
-    rows, columns, channels = layer.shape
+    dot, channels = layer.dot, layer.shape[2]
     first = neuron * dot.groups // layer.neurons * channels
-    maps = bits.reshape(len(bits), *map_shape(dot.value))[..., first : first + channels]
-    top, bottom, left, right = dot.padding
-    sides = ((0, 0), (top, bottom), (left, right), (0, 0))
-    maps = np.pad(maps, sides, constant_values=dot.pad_value > 0)
-    windows = np.lib.stride_tricks.sliding_window_view(maps, (rows, columns), axis=(1, 2))
-    windows = windows[:, :: dot.stride[0], :: dot.stride[1]].transpose(0, 1, 2, 4, 5, 3)
+    windows = window_view(dot, bits)[..., first : first + channels]
     return np.asarray(windows == dot.weights[neuron]).reshape(-1, layer.inputs)

@@ -114,6 +114,30 @@ def dot_of(program: Program, op: Conv2d | Dense) -> Dot:
     return Dot(op, source, value, bounds, weights.reshape(len(weights), *map_shape(value)))
 
 
+def window_view(dot: Dot, bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return what windows over maps of bits hold, as a view of the padded maps.
+
+    Parameters
+    ----------
+    dot
+        A dot product of bits; all groups' channels are in the windows.
+    bits
+        Its source, (images, *shape).
+
+    Returns
+    -------
+    array
+        (images, rows, columns, kh, kw, channels). A tap in padding of zeros holds -1.
+    """
+    maps = bits.reshape(len(bits), *map_shape(dot.value))
+    top, bottom, left, right = dot.padding
+    sides = ((0, 0), (top, bottom), (left, right), (0, 0))
+    maps = np.pad(maps, sides, constant_values=dot.pad_value > 0)
+    kernel = (dot.weights.shape[1], dot.weights.shape[2])
+    windows = np.lib.stride_tricks.sliding_window_view(maps, kernel, axis=(1, 2))
+    return windows[:, :: dot.stride[0], :: dot.stride[1]].transpose(0, 1, 2, 4, 5, 3)
+
+
 def make_kernel(
     program: Program, dot: Dot, source: Layout, target: Layout, threshold: Threshold | None
 ) -> Kernel:

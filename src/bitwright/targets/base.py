@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bitwright.errors import ConfigError, UnknownNameError
 from bitwright.ir.program import Program
+from bitwright.ir.work import count_work
 from bitwright.records import Measurement
 
 Array = npt.NDArray[Any]
@@ -89,6 +90,24 @@ class Target:
     def settings(self, config: Any) -> dict[str, Any]:
         """Return a config as plain settings: what `configure` takes, and records show."""
         return asdict(config)
+
+
+def work_measurements(program: Program) -> tuple[Measurement, ...]:
+    """Return the operations of one image, the bits of the weights and the thresholds: counted.
+
+    Every target measures these, whatever it does them with (`bitwright.ir.work`).
+    """
+    work = count_work(program)
+    return (
+        Measurement(
+            "binary_operations", sum(w.binary_operations for w in work), "op/image", "counted"
+        ),
+        Measurement(
+            "integer_operations", sum(w.integer_operations for w in work), "op/image", "counted"
+        ),
+        Measurement("weight_bits", sum(w.weight_bits for w in work), "bit", "counted"),
+        Measurement("thresholds", sum(w.thresholds for w in work), "threshold", "counted"),
+    )
 
 
 def target_names() -> tuple[str, ...]:

@@ -24,6 +24,7 @@ Mitigation = Literal[
     "table",
     "distilled",
 ]
+Order = Literal["natural", "learned"]
 CALIBRATED = ("mean", "rate", "flips", "affine", "table", "distilled")
 """The mitigations that take calibration images."""
 
@@ -55,6 +56,10 @@ class Config:
         squares, of each layer. "table": a table of values, the mean count that goes with each, of
         each layer, made monotone. "distilled": from "rate" on, each neuron's threshold follows
         the gradient of the scores' distance from the exact network's.
+    order
+        Which inputs of a layer meet in a gate. "natural": as the circuit says, neighbours if it
+        says nothing. "learned": those that are least alike on the calibration images
+        (`bitwright.circuits.learned_grouping`), with thresholds as `thresholds` says behind that.
     calibration
         The data set whose training images calibrate.
     calibration_images
@@ -69,6 +74,7 @@ class Config:
     circuits: Mapping[str, str] = field(default_factory=dict)
     layers: tuple[str, ...] = ()
     thresholds: Mitigation = "expected"
+    order: Order = "natural"
     calibration: str = ""
     calibration_images: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     held_out_images: Annotated[int, Field(ge=1, le=1_000_000)] = 500
@@ -113,7 +119,7 @@ class Design:
         In networks with shortcuts the dot products that values stand for, (1 or neurons, values);
         see `bitwright.native.circuit_graph.CircuitDot`.
     calibration_images
-        How many images chose them; 0 for none.
+        How many images chose them, or the order of inputs; 0 for none.
     held_out
         The check of that choice.
     warnings

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from bitwright.circuits import (
-    Circuit,
-    Joint,
-    error_statistics,
-    exact_joint,
-    make,
-    parse,
-    sampled_joint,
-)
+from bitwright.circuits import Circuit, Spec, error_statistics, joint, make, parse
 from bitwright.data import load
-from bitwright.errors import CircuitError, ConfigError
+from bitwright.errors import ConfigError
 from bitwright.ir import ops as o
 from bitwright.ir.program import Program
 from bitwright.native.circuit_graph import CircuitDot, dot_tables
@@ -29,9 +24,9 @@ from bitwright.targets.majority.calibrate import calibrate
 from bitwright.targets.majority.design import CALIBRATED, THRESHOLDS_ONLY, Config, Design
 from bitwright.targets.majority.distil import distil
 from bitwright.targets.majority.networks import Network, Settings, build
+from bitwright.targets.majority.orders import Layers, check_free, learn_orders
 
-SAMPLES = 100_000
-"""Random inputs from which errors are estimated where they cannot be had exactly."""
+Array = npt.NDArray[Any]
 
 
 def lower(program: Program, config: Config) -> Design:
@@ -47,7 +42,10 @@ def lower(program: Program, config: Config) -> Design:
     DataError
         If the calibration images cannot be had.
     """
-    circuits = _circuits(program, config)
+    layers = _layers(program, config)
+    if config.order == "learned":
+        check_free(layers)
+    circuits = _circuits(layers)
     network = build(program, circuits)
     how = config.thresholds
     if how in THRESHOLDS_ONLY and not isinstance(network, CircuitNetwork):
@@ -56,18 +54,49 @@ def lower(program: Program, config: Config) -> Design:
             f"'{network.layers[0].name}' or a later one feeds arithmetic",
             "take 'mean', 'affine' or 'table'",
         )
-    if how in CALIBRATED:
-        return _calibrated(program, config, circuits, network)
+    if how in CALIBRATED or config.order == "learned":
+        calibrating, checking = _images(config)
+        if config.order == "learned":
+            circuits = _circuits(learn_orders(program, layers, calibrating))
+            network = build(program, circuits)
+        return _calibrated(program, config, circuits, network, calibrating, checking)
     return _design(program, config, circuits, network, _uncalibrated(network, how))
 
 
 def _calibrated(
-    program: Program, config: Config, circuits: Mapping[str, Circuit], network: Network
+    program: Program,
+    config: Config,
+    circuits: Mapping[str, Circuit],
+    network: Network,
+    calibrating: Array,
+    checking: Array,
 ) -> Design:
+    """Return the design that some images choose, checked on others."""
     how = config.thresholds
+    if how not in CALIBRATED:
+        tuned = _uncalibrated(network, how)
+    elif isinstance(network, CircuitNetwork) and how == "distilled":
+        tuned = distil(network, calibrating, config.epochs)
+    else:
+        tuned = calibrate(network, calibrating, how)
+    settings: dict[str, Settings] = {"tuned": tuned}
+    for other in ("expected", "unchanged"):
+        settings[other] = _uncalibrated(network, other)
+    found = held_out.check(network, checking, settings)
+    return replace(
+        _design(program, config, circuits, network, tuned),
+        calibration_images=len(calibrating),
+        held_out=found,
+        warnings=held_out.warnings(how, len(calibrating), found),
+    )
+
+
+def _images(config: Config) -> tuple[Array, Array]:
+    """Return the images that calibrate, and those that check the result."""
     if not config.calibration:
+        setting = "thresholds" if config.thresholds in CALIBRATED else "order"
         raise ConfigError(
-            f"thresholds = '{how}' needs calibration images",
+            f"{setting} = '{getattr(config, setting)}' needs calibration images",
             "name a data set: calibration = 'cifar10'",
         )
     wanted = config.calibration_images + config.held_out_images
@@ -80,19 +109,7 @@ def _calibrated(
             "some and check on others",
             "name a larger data set",
         )
-    if isinstance(network, CircuitNetwork) and how == "distilled":
-        tuned = distil(network, images[:count], config.epochs)
-    else:
-        tuned = calibrate(network, images[:count], how)
-    settings: dict[str, Settings] = {"tuned": tuned}
-    for other in ("expected", "unchanged"):
-        settings[other] = _uncalibrated(network, other)
-    found = held_out.check(network, images[count:], settings)
-    warnings = held_out.warnings(how, count, found)
-    design = _design(program, config, circuits, network, tuned)
-    return Design(
-        program, config, circuits, design.thresholds, design.tables, count, found, warnings
-    )
+    return images[:count], images[count:]
 
 
 def _design(
@@ -108,8 +125,8 @@ def _design(
     return Design(program, config, circuits, {}, integers)
 
 
-def _circuits(program: Program, config: Config) -> dict[str, Circuit]:
-    """Return the circuit of each layer that gets one, in the program's order."""
+def _layers(program: Program, config: Config) -> dict[str, tuple[Dot, Spec]]:
+    """Return the layers that get circuits, and which, in the program's order."""
     dots = _possible(program)
     specs = dict.fromkeys(config.layers or tuple(dots), config.circuit) | dict(config.circuits)
     for name in specs:
@@ -123,12 +140,15 @@ def _circuits(program: Program, config: Config) -> dict[str, Circuit]:
             "the network has no layer of bits that decides later bits",
             "give a network with binary layers",
         )
+    return {name: (dot, parse(specs[name])) for name, dot in dots.items() if name in specs}
+
+
+def _circuits(layers: Layers) -> dict[str, Circuit]:
+    """Return the circuit of each layer."""
     circuits = {}
-    for name, dot in dots.items():
-        if name in specs:
-            rows, columns, channels = dot.weights.shape[1:]
-            shape = (rows, columns, channels)
-            circuits[name] = make(parse(specs[name]), dot.weights[0].size, shape)
+    for name, (dot, spec) in layers.items():
+        rows, columns, channels = dot.weights.shape[1:]
+        circuits[name] = make(spec, dot.weights[0].size, (rows, columns, channels))
     return circuits
 
 
@@ -172,19 +192,11 @@ def _from_circuit(stage: Stage | CircuitDot, how: str) -> mitigate.Integers:
 @lru_cache(maxsize=64)
 def _bias(circuit: Circuit) -> int:
     """Return how much a circuit's values are too high on average, on random bits."""
-    return round(error_statistics(_joint(circuit)).bias * circuit.divisor)
+    return round(error_statistics(joint(circuit)).bias * circuit.divisor)
 
 
 @lru_cache(maxsize=64)
 def _mean_counts(circuit: Circuit) -> tuple[mitigate.Integers, mitigate.Floats, mitigate.Floats]:
     """Return the values that occur, how often, and the sum of the counts that go with them."""
-    joint = _joint(circuit)
-    return joint.values, joint.p.sum(axis=1), joint.p @ np.arange(joint.inputs + 1)
-
-
-def _joint(circuit: Circuit) -> Joint:
-    """Return the joint distribution of a circuit's value and the count, on random bits."""
-    try:
-        return exact_joint(circuit)
-    except CircuitError:  # its inputs meet in too many ways
-        return sampled_joint(circuit, SAMPLES, np.random.default_rng(0))
+    found = joint(circuit)
+    return found.values, found.p.sum(axis=1), found.p @ np.arange(found.inputs + 1)

@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from bitwright.circuits import Circuit, make
-from bitwright.ir.work import count_work
 from bitwright.records import Measurement
-from bitwright.targets.base import Counters
+from bitwright.targets.base import Counters, work_measurements
 from bitwright.targets.majority.counters import bin_width
 from bitwright.targets.majority.design import Design
 
@@ -22,17 +21,9 @@ def measure(design: Design, counters: Counters) -> tuple[Measurement, ...]:
     Operations are of one image; cells are of one popcount of each layer; errors are of a sample of
     the simulation (`bitwright.targets.majority.counters`), layer by layer.
     """
-    work = count_work(design.program)
     exact = [make("exact", circuit.inputs) for circuit in design.circuits.values()]
     return (
-        Measurement(
-            "binary_operations", sum(w.binary_operations for w in work), "op/image", "counted"
-        ),
-        Measurement(
-            "integer_operations", sum(w.integer_operations for w in work), "op/image", "counted"
-        ),
-        Measurement("weight_bits", sum(w.weight_bits for w in work), "bit", "counted"),
-        Measurement("thresholds", sum(w.thresholds for w in work), "threshold", "counted"),
+        *work_measurements(design.program),
         *_cells("popcount", list(design.circuits.values())),
         *_cells("exact_popcount", exact),
         *_calibration(design),
