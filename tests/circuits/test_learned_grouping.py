@@ -75,6 +75,19 @@ def test_fewer_bits_flip_on_inputs_that_are_alike_in_neighbours(spec):
     assert flips(better) < 0.9 * flips(parse(spec))
 
 
+def test_majorities_of_equal_inputs_lose_nothing_and_learned_ones_do():
+    rng = np.random.default_rng(0)
+    bits = np.repeat(rng.random((2000, 20)) < 0.5, 3, axis=1)
+    weights = np.ones((1, 60), np.bool_)
+    learned = with_learned_order(parse("maj"), product_covariance(bits, weights), rng)
+    lost = {}
+    for name, spec in (("natural", parse("maj")), ("learned", learned)):
+        values = evaluate(make(spec, 60), bits.astype(np.uint8))
+        lost[name] = 1 - np.corrcoef(values, bits.sum(axis=1))[0, 1]
+    assert lost["natural"] == pytest.approx(0, abs=1e-12)
+    assert lost["learned"] > 0.001
+
+
 @pytest.mark.parametrize("text", ["maj:keep=0.6", "maj:share=0.5", "maj:L=2,keep=0.7,share=0.4"])
 def test_only_inputs_that_meet_in_gates_change_places(text):
     spec = parse(text)

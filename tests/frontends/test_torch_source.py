@@ -99,7 +99,7 @@ def test_a_run_folder_is_read(tmp_path):
         source = open_source(path)
         assert np.array_equal(source.run(pixels, "float32", ()).logits, expected)
     save_network(tmp_path, {}, {"model": "cnn", "params": CNN})
-    with pytest.raises(FrontendError, match="give the file of that network"):
+    with pytest.raises(ConfigError, match=r"does not hold the cnn.*give the file of that network"):
         open_source(tmp_path)
 
 

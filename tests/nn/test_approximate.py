@@ -150,25 +150,26 @@ def test_the_gradient_is_the_exact_layers(method):
 class OneNeuron(nn.Module):
     """A layer, a BatchNorm with its threshold at a dot product of 0, and a sign."""
 
-    def __init__(self, fan_in: int) -> None:
+    def __init__(self, fan_in: int, gain: float | None) -> None:
         super().__init__()
         self.input = PixelLevels()
         self.layer = BinaryLinear(fan_in, 1)
-        self.norm = nn.BatchNorm1d(1, affine=True)
+        self.norm = nn.BatchNorm1d(1, affine=gain is not None)
         self.norm.running_var.fill_(7.0)
-        self.norm.bias.data.fill_(0.1)  # a dot product of 0 gives +1
+        if gain is not None:
+            self.norm.weight.data.fill_(gain)
+            self.norm.bias.data.fill_(0.1)  # a dot product of 0 gives +1
         self.sign = Sign()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.sign(self.norm(self.layer(x)))
 
 
-@pytest.mark.parametrize("gain", [1.0, -0.3])
+@pytest.mark.parametrize("gain", [1.0, -0.3, None])
 @pytest.mark.parametrize("method", ["uniform", "margin"])
 def test_bits_flip_at_the_rates_of_the_circuit(method, gain):
     torch.manual_seed(0)
-    network = OneNeuron(18).eval()
-    network.norm.weight.data.fill_(gain)
+    network = OneNeuron(18, gain).eval()
     x = bits(200_000, 18)
     sites = find_sites(network, x[:2])
     circuit = make("maj", 18)

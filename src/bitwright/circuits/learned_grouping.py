@@ -2,8 +2,8 @@
 
 Inputs that are alike should not meet. A gate that reduces a group to one bit follows the count best
 when each group is a small copy of the whole: then what the group says is what the count says. A
-group of alike inputs speaks for itself alone. On real networks this takes up to a quarter of the
-flips away, and wiring is all that it costs.
+group of alike inputs speaks for itself alone. Wiring is all that this costs. It is true of inputs
+that are somewhat alike, as a network's are: a majority of equal ones would lose nothing.
 
 The search lowers the sum of covariances within groups by exchanging two inputs at a time, level by
 level: the groups of the first level are the inputs of the second. All neurons of a layer share one

@@ -6,6 +6,7 @@ knows no fan-in; `make` builds its circuit for one.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +27,7 @@ from bitwright.errors import CircuitError, ConfigError, UnknownNameError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spec:
+class Spec(ABC):
     """What every family has.
 
     Parameters
@@ -75,13 +76,17 @@ class Spec:
         """
         return ()
 
-    def grouped(self, inputs: int) -> tuple[int, ...]:
-        """Return the places in the order whose inputs meet in gates, all others are left out."""
+    def kept(self, inputs: int) -> tuple[int, ...]:
+        """Return the places in the order whose inputs are counted, all others are left out."""
         return spread(inputs, max(1, round(self.keep * inputs)))
 
+    def grouped(self, inputs: int) -> tuple[int, ...]:
+        """Return those of the places that are counted whose inputs meet in gates."""
+        return self.kept(inputs)
+
+    @abstractmethod
     def count(self, inputs: int) -> Circuit:
         """Return the family's count of `inputs` bits in natural order."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         changed = [
@@ -147,7 +152,7 @@ class Majority(Spec):
         return (self.arity,) * self.levels
 
     def grouped(self, inputs: int) -> tuple[int, ...]:  # noqa: D102 - as in `Spec`
-        kept = super().grouped(inputs)
+        kept = self.kept(inputs)
         return tuple(kept[i] for i in spread(len(kept), round(self.share * len(kept))))
 
     def count(self, inputs: int) -> Circuit:  # noqa: D102 - as in `Spec`
@@ -261,7 +266,7 @@ def make(spec: Spec | str, inputs: int, shape: Shape | None = None) -> Circuit:
         order = check_order(spec.order, inputs)
     else:
         order = input_order(spec.grouping, inputs, shape, spec.seed)
-    kept = Spec.grouped(spec, inputs)
+    kept = spec.kept(inputs)
     circuit = spec.count(len(kept))
     if spec.truncate:
         circuit = truncate(circuit, spec.truncate, spec.centre)

@@ -44,6 +44,16 @@ Threads = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", min=1, help="Threads to use; by default all cores."),
 ]
+LIBERTY_HELP = "A Liberty file, a folder of such, osu018 or asap7; repeated, all are one library."
+Liberty = Annotated[
+    list[str] | None, typer.Option("--liberty", metavar="FILE|NAME", help=LIBERTY_HELP)
+]
+Vectors = Annotated[
+    int, typer.Option("--vectors", metavar="N", min=1, help="Operations an energy is taken over.")
+]
+Page = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write a page (HTML).")
+]
 
 console = Console(highlight=False)
 if not console.is_terminal:

@@ -65,17 +65,6 @@ Cost = Annotated[
         "--cost", metavar="library|cells", help="Map to a cell library, or count gates without."
     ),
 ]
-Liberty = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--liberty",
-        metavar="FILE|NAME",
-        help="A Liberty file, a folder of such, osu018 or asap7; repeated, all are one library.",
-    ),
-]
-Vectors = Annotated[
-    int, typer.Option("--vectors", metavar="N", min=1, help="Operations an energy is taken over.")
-]
 Objective = Annotated[
     str, typer.Option("--objective", metavar="energy|area", help="What is to be small.")
 ]
@@ -110,9 +99,6 @@ Cache = Annotated[
     Path | None,
     typer.Option("--cache", metavar="DIR", help="Where results are kept. [the user's cache]"),
 ]
-Page = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write a page (HTML).")
-]
 
 
 def explore(
@@ -126,8 +112,8 @@ def explore(
     calibration_images: CalibrationImages = None,
     held_out_images: HeldOut = None,
     cost: Cost = "library",
-    liberty: Liberty = None,
-    vectors: Vectors = 1000,
+    liberty: common.Liberty = None,
+    vectors: common.Vectors = 1000,
     objective: Objective = "energy",
     loss: Loss = "accuracy",
     candidates: Candidates = 12,
@@ -138,7 +124,7 @@ def explore(
     cache: Cache = None,
     data_dir: common.DataDir = None,
     threads: common.Threads = None,
-    output: Page = None,
+    output: common.Page = None,
     json_file: common.Json = None,
 ) -> None:
     """Search for the best circuit of each layer: accuracy against energy or area.

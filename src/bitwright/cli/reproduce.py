@@ -19,12 +19,7 @@ Quick = Annotated[
 ]
 Liberty = Annotated[
     list[str] | None,
-    typer.Option(
-        "--liberty",
-        metavar="FILE|NAME",
-        help="A Liberty file, a folder of such, osu018 or asap7; repeated, all are one library. "
-        "[asap7]",
-    ),
+    typer.Option("--liberty", metavar="FILE|NAME", help=f"{common.LIBERTY_HELP} By default asap7."),
 ]
 Page = Annotated[
     Path | None, typer.Option("--report", metavar="FILE", help="Write the rows as a page (HTML).")

@@ -31,24 +31,10 @@ Circuits = Annotated[
         help="A popcount beside the exact one; may be repeated. [maj, maj:L=2, maj:L=3]",
     ),
 ]
-Liberty = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--liberty",
-        metavar="FILE|NAME",
-        help="A Liberty file, a folder of such, osu018 or asap7; repeated, all are one library.",
-    ),
-]
-Vectors = Annotated[
-    int, typer.Option("--vectors", metavar="N", min=1, help="Operations an energy is taken over.")
-]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Of the random vectors.")]
 Folder = Annotated[
     Path | None,
     typer.Option("--folder", metavar="DIR", help="Where points are kept. [the user's cache]"),
-]
-Page = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write a page (HTML).")
 ]
 
 
@@ -62,11 +48,11 @@ def popcount_scaling(
     sides: Sides = "1,3,5,7",
     channels: Channels = "16,32,64",
     circuit: Circuits = None,
-    liberty: Liberty = None,
-    vectors: Vectors = 1000,
+    liberty: common.Liberty = None,
+    vectors: common.Vectors = 1000,
     seed: Seed = 0,
     folder: Folder = None,
-    output: Page = None,
+    output: common.Page = None,
     json_file: common.Json = None,
 ) -> None:
     """Area, delay and energy of popcounts against the kernel's side and its channels.

@@ -37,14 +37,6 @@ Circuits = Annotated[
         help="A popcount to compare with the exact one; may be repeated. [maj for a network]",
     ),
 ]
-Liberty = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--liberty",
-        metavar="FILE|NAME",
-        help="A Liberty file, a folder of such, osu018 or asap7; repeated, all are one library.",
-    ),
-]
 Device = Annotated[
     str | None,
     typer.Option("--fpga", metavar="xc7|ecp5", help="Map to this FPGA and not to cells."),
@@ -63,9 +55,6 @@ Threshold = Annotated[
 Abc = Annotated[bool, typer.Option("--abc", help="Map everything by abc alone, too.")]
 Effort = Annotated[
     str, typer.Option("--effort", metavar="area|delay", help="What abc is to make small.")
-]
-Vectors = Annotated[
-    int, typer.Option("--vectors", metavar="N", min=1, help="Operations an energy is taken over.")
 ]
 Check = Annotated[
     int,
@@ -97,7 +86,7 @@ def synth(
     subject: Subject,
     inputs: Inputs = None,
     circuit: Circuits = None,
-    liberty: Liberty = None,
+    liberty: common.Liberty = None,
     fpga: Device = None,
     data: Data = None,
     limit: common.Limit = None,
@@ -106,7 +95,7 @@ def synth(
     threshold: Threshold = False,
     abc: Abc = False,
     effort: Effort = "area",
-    vectors: Vectors = 1000,
+    vectors: common.Vectors = 1000,
     check: Check = 10_000,
     seed: Seed = 0,
     prove: Prove = False,

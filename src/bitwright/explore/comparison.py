@@ -123,10 +123,14 @@ class Row:
     boundary: Boundary | None = None
     ratios: Mapping[str, float] = field(default_factory=dict)
 
+    def measurement(self, metric: str, layer: str = "") -> Measurement:
+        """Return a measurement by its name; of a layer's real inputs if one is named."""
+        found = self.on_data[layer].measurements if layer else self.measurements
+        return next(m for m in found if m.metric == metric)
+
     def value(self, metric: str, layer: str = "") -> float:
         """Return a number by its name; of a layer's real inputs if one is named."""
-        found = self.on_data[layer].measurements if layer else self.measurements
-        return next(m.value for m in found if m.metric == metric)
+        return self.measurement(metric, layer).value
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON-ready data."""

@@ -26,8 +26,8 @@ from bitwright.errors import FrontendError
 from bitwright.frontends.checkpoints.detect import checkpoint_module
 from bitwright.frontends.source import Array, Kind, Precision, SourceValue, SourceValues
 from bitwright.nn.layers import AdaBinConv2d, BinaryConv2d, BinaryLinear, PixelLevels, Sign
-from bitwright.nn.open_module import built_for
-from bitwright.nn.run_folder import NETWORK, read_network
+from bitwright.nn.open_module import read_run
+from bitwright.nn.run_folder import NETWORK
 
 
 class TorchSource:
@@ -157,23 +157,10 @@ def open_module(path: Path) -> TorchSource:
     Raises
     ------
     ConfigError
-        If it cannot be read.
+        If a run's file cannot be read, or does not hold the network that it says.
     FrontendError
-        If it does not hold the network that it should.
+        If a checkpoint cannot be read, or is of no network that is known.
     """
     if path.suffix not in ("", Path(NETWORK).suffix) and not path.is_dir():
         return TorchSource(checkpoint_module(path), path.name)
-    file = path / NETWORK if path.is_dir() else path
-    about, state = read_network(file)
-    return TorchSource(_filled(file, built_for(about), state), str(path))
-
-
-def _filled(path: Path, network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
-    try:
-        network.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise FrontendError(
-            f"{path} is no {type(network).__name__} ({reason})", "give the file of that network"
-        ) from error
-    return network
+    return TorchSource(read_run(path)[1], str(path))

@@ -197,7 +197,8 @@ def _margin(site: Site, circuit: Circuit) -> tuple[nn.Module, Hook]:
 
     def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         spread = torch.sqrt(_known(norm.running_var) + norm.eps)
-        gain = _away_from_zero(norm.weight * _scale(site))
+        own = torch.ones_like(spread) if norm.weight is None else norm.weight
+        gain = _away_from_zero(own * _scale(site))
         margin = inputs[0].detach().float() * per_channel(spread / (2 * gain), inputs[0].float())
         at = (margin + middle).round().clamp_(0, len(rates) - 1).long()
         return _flip(output, torch.rand_like(margin) < rates.to(output.device)[at])

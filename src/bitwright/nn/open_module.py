@@ -79,7 +79,34 @@ def open_module(source: str | Path) -> OpenedModule:
     return OpenedModule(module, recipe.model.name, params, shape, trained=False)
 
 
-def built_for(about: dict[str, Any]) -> nn.Module:
+def read_run(path: Path) -> tuple[dict[str, Any], nn.Module]:
+    """Return what a training run says of its network, and the network with its weights.
+
+    Parameters
+    ----------
+    path
+        The run's folder, or its ``network.safetensors``.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or does not hold the network that it says.
+    """
+    file = path / NETWORK if path.is_dir() else path
+    about, state = read_network(file)
+    module = _built_for(about)
+    try:
+        module.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ConfigError(
+            f"{file} does not hold the {about['model']} that it says ({reason})",
+            "give the file of that network, or train it anew",
+        ) from error
+    return about, module
+
+
+def _built_for(about: dict[str, Any]) -> nn.Module:
     """Return the untrained module that a run's ``state_dict`` fits, by what the run says of it."""
     with torch.random.fork_rng(devices=[]):
         module = build(about["model"], **about["params"])
@@ -96,16 +123,8 @@ def _of_run(path: Path) -> OpenedModule:
             f"{path} holds no {NETWORK}",
             "give the folder of a run that 'bitwright train' has finished",
         )
-    about, state = read_network(file)
+    about, module = read_run(file)
     params = about["params"]
-    module = built_for(about)
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ConfigError(
-            f"{file} does not hold the {about['model']} that it says ({reason})", "train it anew"
-        ) from error
     if "input_shape" not in params:
         raise ConfigError(f"{file} does not say the shape of its images", "train it anew")
     return OpenedModule(module, about["model"], params, _shape(params), trained=True)

@@ -142,8 +142,9 @@ def _accuracies(approximate: Any, exact: Any) -> tuple[Claim, ...]:
 def _savings(rows: list[Row], layers: Mapping[str, PopcountLayer]) -> tuple[Claim, ...]:
     """Return what the circuits save, over all layers."""
     area = _saved(rows, layers, "area")
-    slower = max(row.ratios["delay"] for row in rows if row.circuit == _APPROXIMATE)
-    delay = rows[0].measurements[2]
+    approximate = (row for row in rows if row.circuit == _APPROXIMATE)
+    slowest = max(approximate, key=lambda row: row.ratios["delay"])
+    slower, delay = slowest.ratios["delay"], slowest.measurement("delay")
     claims = [
         Claim("area saved by the popcounts", area, AREA, area.value >= AREA),
         Claim(
@@ -173,16 +174,14 @@ def _savings(rows: list[Row], layers: Mapping[str, PopcountLayer]) -> tuple[Clai
 def _saved(rows: list[Row], layers: Mapping[str, PopcountLayer], metric: str) -> Measurement:
     """Return the share of a number that the approximate circuits save, over all layers."""
     totals = {EXACT: 0.0, _APPROXIMATE: 0.0}
-    found = rows[0].measurements[0]
+    on_data = metric.endswith("_on_data")
     for row in rows:
         for name in row.popcount.layers:
-            on_data = name if metric.endswith("_on_data") else ""
             weight = 1 if metric == "area" else layers[name].neurons * layers[name].windows
-            totals[row.circuit] += weight * row.value(metric, on_data)
-        numbers = [*row.measurements, *(m for o in row.on_data.values() for m in o.measurements)]
-        found = next(m for m in numbers if m.metric == metric)
+            totals[row.circuit] += weight * row.value(metric, name if on_data else "")
     share = 1 - totals[_APPROXIMATE] / totals[EXACT]
-    return Measurement(f"{metric}_saved", share, "share", found.method, found.source)
+    known = rows[0].measurement(metric, rows[0].popcount.layers[0] if on_data else "")
+    return Measurement(f"{metric}_saved", share, "share", known.method, known.source)
 
 
 def _numbers(rows: list[Row]) -> tuple[Claim, ...]:
