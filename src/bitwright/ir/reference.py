@@ -10,7 +10,7 @@ below 2**31 and float64 holds integers up to 2**53.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import singledispatch
 from typing import Any
 
@@ -23,6 +23,8 @@ from bitwright.ir.rules import Tensor, divide, window_shape
 from bitwright.ir.types import Bits
 
 Values = dict[str, Tensor]
+Compute = Callable[[Tensor], Tensor]
+"""An op of one input, done in another way: (images, *input shape) to (images, *output shape)."""
 
 CHUNK = 16
 """Images that go through the program together; bounds the memory that windows take."""
@@ -63,13 +65,26 @@ def run(program: Program, batch: Any, keep: Collection[str] | None = None) -> Va
     return kept
 
 
-def trace(program: Program, batch: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Yield every value of a program on a batch that fits, by name, in order of definition."""
+def trace(
+    program: Program, batch: Tensor, instead: Mapping[str, Compute] | None = None
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield every value of a program on a batch that fits, by name, in order of definition.
+
+    Parameters
+    ----------
+    instead
+        What computes some values, by name: what claims to do as an op does is run in its place.
+    """
+    others = instead or {}
     first = batch if isinstance(program.input_type, Bits) else batch.astype(np.int64)
     values = {program.input_name: first}
     yield program.input_name, first
     for op in program.ops:
         inputs = [values[name] for name in op.inputs]
+        if op.output in others:
+            values[op.output] = others[op.output](inputs[0])
+            yield op.output, values[op.output]
+            continue
         constants = {field: program.tensor(op, field) for field in op.constants}
         if isinstance(op, o.Lookup):
             inputs[0] = inputs[0] - program.types[op.input].lo

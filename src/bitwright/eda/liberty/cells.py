@@ -164,6 +164,17 @@ class Cell:
         return all(f is not None and set(f.names) <= set(self.inputs) for f in functions)
 
     @cached_property
+    def flip_flop(self) -> tuple[str, str] | None:
+        """Its clock and data pins if it is a D flip-flop with one output and no other input."""
+        storage = list(self._group.of(*_STORAGE))
+        if len(storage) != 1 or storage[0].kind != "ff" or len(self.outputs) != 1:
+            return None
+        clock, data = (
+            storage[0].text(name).strip("!' ()") for name in ("clocked_on", "next_state")
+        )
+        return (clock, data) if sorted(self.inputs) == sorted((clock, data)) else None
+
+    @cached_property
     def dont_use(self) -> bool:
         """Whether the library asks that tools do not pick it."""
         return any(self._group.text(name) in _ON for name in ("dont_use", "dont_touch"))
