@@ -1,0 +1,233 @@
+"""`SkipNetwork`: a program whose skippable layers skip; the native engine runs the rest.
+
+Requirements:
+
+- Each layer reads the bits that the layers before it made here, so that a wrong bit would show.
+- The program is cut at skippable layers and where two parts meet in an addition. What lies between
+  depends on one value alone, so that the native engine runs it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bitwright.errors import UnknownNameError
+from bitwright.ir import ops as o
+from bitwright.ir.program import Program, check_batch
+from bitwright.ir.types import Bits
+from bitwright.ir.work import count_work
+from bitwright.native import NativeProgram
+from bitwright.targets.reuse.dynamic.counters import LayerCounters
+from bitwright.targets.reuse.dynamic.layer import SkipLayer, skip_layers
+from bitwright.targets.reuse.dynamic.order import tile_orders
+from bitwright.targets.reuse.dynamic.run import Twin, run_layer
+from bitwright.targets.reuse.dynamic.schedule import Schedule, prepare
+from bitwright.targets.reuse.dynamic.skips import Skips
+
+Array = npt.NDArray[Any]
+Values = dict[str, Array]
+
+IMAGES = 16
+"""A thread takes so many images at a time."""
+
+
+@dataclass(frozen=True)
+class SkipRun:
+    """What a batch gave: the program's outputs, and the counters of each skippable layer."""
+
+    outputs: Values
+    counters: dict[str, LayerCounters]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Ops that depend on one value alone."""
+
+    source: str
+    native: NativeProgram
+
+
+Step = Part | Schedule | o.Add
+
+
+class SkipNetwork:
+    """A program that skips redundant work.
+
+    Parameters
+    ----------
+    program
+        The program.
+    skips
+        What its skippable layers leave out.
+    calibration
+        Images, (N, *input shape), for orders of tiles that need some.
+    layers
+        The layers that skip, by the names of their dot products; by default all that can. The
+        rest, and dot products that feed arithmetic, are computed in full.
+
+    Raises
+    ------
+    ConfigError
+        If the order of tiles needs calibration images and there are none.
+    UnknownNameError
+        If a layer does not exist or cannot skip.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        skips: Skips,
+        *,
+        calibration: Any = None,
+        layers: Collection[str] | None = None,
+    ) -> None:
+        self.program = program
+        self.skips = skips
+        possible = skip_layers(program)
+        for name in layers or ():
+            if name not in possible:
+                raise UnknownNameError("skippable layer", name, possible)
+        chosen = possible if layers is None else {name: possible[name] for name in layers}
+        orders = {} if calibration is None else tile_orders(program, chosen, skips, calibration)
+        self.layers = {
+            name: prepare(layer, skips, orders.get(name)) for name, layer in chosen.items()
+        }
+        self.steps = _cut(program, self.layers.values())
+
+    @property
+    def full(self) -> dict[str, int]:
+        """Binary operations an image of the dot products that are computed in full, by name."""
+        return {
+            work.op.output: work.binary_operations
+            for work in count_work(self.program)
+            if work.binary_operations and work.op.output not in self.layers
+        }
+
+    def run(self, batch: Any, *, threads: int | None = None, twin: Twin = "kernel") -> SkipRun:
+        """Run the network on a batch.
+
+        Parameters
+        ----------
+        batch
+            As for `NativeProgram.run`.
+        threads
+            How many threads to use; by default one for each core that this process may use.
+        twin
+            As for `run_layer`.
+
+        Raises
+        ------
+        DataError
+            If the batch does not fit the program's input.
+        """
+        images = check_batch(self.program, batch)
+        starts = range(0, max(1, len(images)), IMAGES)
+
+        def one(start: int) -> tuple[Values, dict[str, LayerCounters]]:
+            return self._block(images[start : start + IMAGES], twin)
+
+        workers = max(1, threads or len(os.sched_getaffinity(0)))
+        if min(workers, len(starts)) == 1:
+            parts = [one(start) for start in starts]
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                parts = list(pool.map(one, starts))
+        return SkipRun(
+            {
+                name: np.concatenate([values[name] for values, _ in parts])
+                for name in self.program.outputs
+            },
+            {name: reduce(add, (counters[name] for _, counters in parts)) for name in self.layers},
+        )
+
+    def _block(self, images: Array, twin: Twin) -> tuple[Values, dict[str, LayerCounters]]:
+        values, counters = {self.program.input_name: images}, {}
+        types = self.program.types
+        for step in self.steps:
+            if isinstance(step, Schedule):
+                layer = step.layer
+                bits, found = run_layer(step, values[layer.dot.source], twin=twin)
+                values[layer.bits] = bits.reshape(len(images), *types[layer.bits].shape)
+                counters[layer.name] = found
+            elif isinstance(step, Part):
+                values.update(step.native.run(values[step.source], threads=1))
+            else:
+                first, second = step.inputs
+                values[step.output] = values[first] + values[second]
+        outputs = {name: values[name] for name in self.program.outputs}
+        for name, value in outputs.items():
+            if not isinstance(types[name], Bits):
+                outputs[name] = value.astype(np.int32, copy=False)  # an image may come as bytes
+        return outputs, counters
+
+
+def _cut(program: Program, layers: Iterable[Schedule]) -> list[Step]:
+    """Return the steps of a program in which some layers skip."""
+    made = {step.layer.bits: step for step in layers}
+    inside = {name for step in made.values() for name in _hidden(step.layer)}
+    roots, parts = {program.input_name: program.input_name}, {program.input_name: list[o.Op]()}
+    order = list[Schedule | o.Add]()
+    for op in program.ops:
+        if op.output in inside:
+            continue
+        if op.output in made:
+            order.append(made[op.output])
+        else:
+            above = {roots[name] for name in op.inputs}
+            if len(above) == 1:
+                roots[op.output] = above.pop()
+                parts[roots[op.output]].append(op)
+                continue
+            assert isinstance(op, o.Add)  # noqa: S101 - no other op reads two values
+            order.append(op)
+        roots[op.output], parts[op.output] = op.output, []
+    read = {*program.outputs, *(name for step in order for name in _reads(step))}
+    steps = _parts(program, program.input_name, parts, read)
+    for step in order:
+        name = step.layer.bits if isinstance(step, Schedule) else step.output
+        steps += [step, *_parts(program, name, parts, read)]
+    return steps
+
+
+def _hidden(layer: SkipLayer) -> set[str]:
+    """The values between a layer's source and its bits."""
+    between = {layer.name}
+    if layer.pool is not None:
+        between.add(layer.pool.output if layer.pool_first else layer.pool.input)
+    return between
+
+
+def _reads(step: Schedule | o.Add) -> tuple[str, ...]:
+    return (step.layer.dot.source,) if isinstance(step, Schedule) else step.inputs
+
+
+def _parts(
+    program: Program, source: str, parts: dict[str, list[o.Op]], read: set[str]
+) -> list[Step]:
+    """Return the part that depends on a value alone, unless nobody reads any of it."""
+    outputs = tuple(op.output for op in parts[source] if op.output in read)
+    if not outputs:
+        return []
+    needed, kept = set(outputs), []
+    for op in reversed(parts[source]):
+        if op.output in needed:
+            needed.update(op.inputs)
+            kept.append(op)
+    names = {getattr(op, field) for op in kept for field in op.constants}
+    part = Program(
+        input_name=source,
+        input_type=program.types[source],
+        ops=tuple(reversed(kept)),
+        tensors={name: program.tensors[name] for name in names},
+        outputs=outputs,
+    )
+    return [Part(source, NativeProgram(part))]
