@@ -22,6 +22,7 @@ from bitwright.cli import (
     exporting,
     importing,
     pdk,
+    prove,
     reproduce,
     show,
     study,
@@ -45,6 +46,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("classify")(classify.classify)
 app.command("diff")(diff.diff)
 app.command("certify")(certify.certify)
+app.command("prove")(prove.prove)
 app.command("synth")(synth.synth)
 app.command("explore")(explore.explore)
 app.command("train")(train.train)

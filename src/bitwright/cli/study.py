@@ -36,6 +36,9 @@ Folder = Annotated[
     Path | None,
     typer.Option("--folder", metavar="DIR", help="Where points are kept. [the user's cache]"),
 ]
+Pieces = Annotated[
+    Path, typer.Option("-o", "--output", metavar="FILE", help="Where the table goes (JSON).")
+]
 
 
 @app.callback()
@@ -128,3 +131,22 @@ def _print(found: Study) -> None:
         ]
         if grows:
             print(f"{spec}: {'; '.join(grows)}")
+
+
+@app.command("reuse-pieces")
+def reuse_pieces(
+    output: Pieces,
+    liberty: common.Liberty = None,
+    vectors: common.Vectors = 300,
+    seed: Seed = 0,
+) -> None:
+    """What the pieces of datapaths cost that share sums: the table that `reuse` prices with."""
+    check_writable(output)
+    from bitwright.eda import pdk  # noqa: PLC0415 - imported when needed
+    from bitwright.targets.reuse.price_list import measure_pieces  # noqa: PLC0415
+
+    chosen = pdk.choose(liberty or ())
+    with common.progress("pieces") as update:
+        found = measure_pieces(chosen, operations=vectors, seed=seed, progress=update)
+    write_atomically(output, found.text.encode())
+    print(f"{len(found.pieces)} pieces of {found.library}: {output.resolve()}")
