@@ -18,6 +18,8 @@ Method = Literal["counted", "simulated", "synthesised", "estimated"]
 simulator. ``synthesised``: from a tool's report on emitted RTL. ``estimated``: from a model that
 `Measurement.source` names.
 """
+HISTOGRAM = "count_error/"
+"""How the metrics of histograms begin: ``count_error/<layer>/<from>..<to>``."""
 Z95 = 1.959963984540054
 """The standard normal quantile of 0.975."""
 
@@ -49,6 +51,15 @@ class Measurement:
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
             raise ValueError(f"method of {self.metric!r} must be one of {get_args(Method)}")
+
+    @property
+    def detail(self) -> bool:
+        """Whether it is one of very many that are read together: of a histogram, of candidates.
+
+        JSON has them and pages draw them; lists of measurements leave them out. Apart from the
+        bins of histograms they are named ``metric:which/of what``.
+        """
+        return self.metric.startswith(HISTOGRAM) or ":" in self.metric.partition("/")[0]
 
     def to_json(self) -> dict[str, Any]:
         """Return the measurement as JSON-ready data; an empty source is left out."""

@@ -27,8 +27,6 @@ Config = Annotated[
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="FILE", help="Write a page (HTML).")
 ]
-HISTOGRAM = "count_error/"
-"""How the metrics of histograms begin: the JSON has them, and the page draws them."""
 
 
 def evaluate(
@@ -121,7 +119,7 @@ def _print(evaluations: list[Any]) -> None:
     )
     for evaluation in evaluations:
         for m in evaluation.record.measurements:
-            if m.metric.startswith(HISTOGRAM):
+            if m.detail:
                 continue
             share = m.unit == "share"
             value = f"{m.value:.2%}" if share else f"{m.value:,.{0 if m.value >= 100 else 3}f}"

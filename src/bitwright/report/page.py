@@ -28,6 +28,7 @@ from bitwright.report.sections import (
     measurements,
     origin,
     overview,
+    reuse,
     samples,
     work,
 )
@@ -58,6 +59,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("accuracy", "Accuracy", accuracy.render),
     Section("circuit-errors", "Errors of the popcounts", circuit_errors.render),
     Section("circuit-costs", "Popcounts beside exact ones", circuit_costs.render),
+    Section("reuse", "Reuse and skipping", reuse.render),
     Section("work", "Work by layer", work.render),
     Section("samples", "Sample images", samples.render),
 )

@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from bitwright.flow import Evaluation
 from bitwright.ir import ops as o
 from bitwright.ir.program import Program
-from bitwright.records import Measurement
+from bitwright.records import HISTOGRAM, Measurement
 from bitwright.report.charts import LABEL, chart, label
 from bitwright.report.html import Column, Html, details, join, table, tag
 from bitwright.report.numbers import exact, method, percent, plain
 from bitwright.report.outcomes import titles
 
-HISTOGRAM = "count_error/"
-"""How the metrics of histograms begin: ``count_error/<layer>/<from>..<to>``."""
 SPAN = re.compile(r"(-?\d+)\.\.(-?\d+)")
 
 

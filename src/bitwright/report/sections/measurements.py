@@ -8,10 +8,9 @@ from typing import Any, get_args
 
 from bitwright.flow import Evaluation
 from bitwright.records import Measurement, Method
-from bitwright.report.html import Column, Html, join, table, tag
+from bitwright.report.html import Column, Html, details, join, table, tag
 from bitwright.report.numbers import badge, exact, method
 from bitwright.report.outcomes import titles
-from bitwright.report.sections.circuit_errors import HISTOGRAM
 
 MEANING: dict[Method, str] = {
     "counted": "exact, from the program and the data",
@@ -19,6 +18,8 @@ MEANING: dict[Method, str] = {
     "synthesised": "from a tool's report on emitted RTL",
     "estimated": "from a model that the source names",
 }
+FOLDED = 40
+"""More numbers of layers and parts than these are folded away."""
 
 
 def render(evaluations: Sequence[Evaluation]) -> Html:
@@ -38,8 +39,8 @@ def render(evaluations: Sequence[Evaluation]) -> Html:
 
 
 def _listed(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Return the measurements that are read one by one: histograms are drawn."""
-    return [m for m in measurements if not m.metric.startswith(HISTOGRAM)]
+    """Return the measurements that are read one by one: the others are drawn."""
+    return [m for m in measurements if not m.detail]
 
 
 def _name(metric: str) -> Html:
@@ -50,16 +51,29 @@ def _one(evaluation: Evaluation) -> Html:
     record = evaluation.record
     sourced = any(m.source for m in record.measurements)
     columns = [Column("Metric"), Column("Value", number=True), Column("Unit"), Column("Method")]
-    rows = [
-        [_name(m.metric), exact(m.value), m.unit, badge(m), *([_source(m)] if sourced else [])]
-        for m in _listed(record.measurements)
-    ]
-    return table(
-        f"All measurements on target {record.target}",
-        [*columns, Column("Source")] if sourced else columns,
-        rows,
-        name="Measurements",
-    )
+    listed = _listed(record.measurements)
+    of_parts = [m for m in listed if "/" in m.metric]
+    folded = of_parts if len(of_parts) > FOLDED else []
+
+    def rows(measurements: Sequence[Measurement], caption: str, name: str) -> Html:
+        return table(
+            caption,
+            [*columns, Column("Source")] if sourced else columns,
+            [
+                [_name(m.metric), exact(m.value), m.unit, badge(m)]
+                + ([_source(m)] if sourced else [])
+                for m in measurements
+            ],
+            name=name,
+        )
+
+    target = record.target
+    shown = [m for m in listed if m not in folded]
+    numbers = rows(shown, f"All measurements on target {target}", "Measurements")
+    if not folded:
+        return numbers
+    rest = rows(folded, f"By layer and part on target {target}", "Measurements by layer and part")
+    return join((numbers, details("Measurements by layer and part", rest)))
 
 
 def _source(measurement: Measurement) -> Html:
