@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bitwright.cli import common
+from bitwright.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from bitwright.reproduce.claims import Reproduction
@@ -43,16 +44,47 @@ def majority(
     Exit code 1 if a claim does not hold.
     """
     from bitwright.eda import pdk  # noqa: PLC0415 - imported when needed
-    from bitwright.files import check_writable, write_atomically  # noqa: PLC0415
-    from bitwright.report import claims  # noqa: PLC0415
     from bitwright.reproduce.majority import reproduce  # noqa: PLC0415
 
-    for file in (report, json_file if json_file != "-" else None):
-        if file is not None:
-            check_writable(file)
+    _check(report, json_file)
     chosen = pdk.choose(liberty or ("asap7",))
     with common.progress("reproducing") as update:
         found = reproduce(chosen, quick=quick, progress=lambda _, done, of: update(done, of))
+    _give(found, report, json_file)
+
+
+@app.command("reuse")
+def reuse(
+    quick: Quick = False,
+    liberty: Liberty = None,
+    json_file: common.Json = None,
+    report: Page = None,
+) -> None:
+    """Redundancy skipping: operations pruned with no output changed, and the full cost.
+
+    Exit code 1 if a claim does not hold. The library is not needed for --quick.
+    """
+    from bitwright.eda import pdk  # noqa: PLC0415 - imported when needed
+    from bitwright.reproduce.reuse import reproduce  # noqa: PLC0415
+
+    _check(report, json_file)
+    chosen = None if quick else pdk.choose(liberty or ("asap7",))
+    with common.progress("reproducing") as update:
+        found = reproduce(chosen, quick=quick, progress=lambda _, done, of: update(done, of))
+    _give(found, report, json_file)
+
+
+def _check(report: Path | None, json_file: str | None) -> None:
+    """Refuse files that cannot be written, before any work is done for them."""
+    for file in (report, json_file if json_file != "-" else None):
+        if file is not None:
+            check_writable(file)
+
+
+def _give(found: Reproduction, report: Path | None, json_file: str | None) -> None:
+    """Write and print what was found; exit code 1 if a claim does not hold."""
+    from bitwright.report import claims  # noqa: PLC0415 - imported when needed
+
     common.write_json(found.to_json(), json_file)
     if report is not None:
         write_atomically(report, claims.render(found).encode())
