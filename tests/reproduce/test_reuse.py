@@ -47,7 +47,9 @@ def test_the_netlist_of_a_layer_takes_what_its_pieces_do(small, shared):
     target = get_target("reuse")
     design = target.lower(network.load("fmnist-mlp").program, target.configure({}))
     plan = min(design.plans.values(), key=lambda plan: plan.shape.neurons * plan.shape.fan_in)
-    made = map_layer(plan, pdk.choose([str(shared / "liberty" / "asap7")]), operations=20, neurons=1)
+    made = map_layer(
+        plan, pdk.choose([str(shared / "liberty" / "asap7")]), operations=20, neurons=1
+    )
     parts = ("sums of inputs", "sums of nodes", "pipeline")
     priced = sum(plan.chosen.cost.parts[part].energy_j for part in parts)
     assert priced == pytest.approx(made.energy_j, rel=0.3)
