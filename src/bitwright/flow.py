@@ -22,7 +22,7 @@ BATCH = 500
 """Images between two reports of progress."""
 
 Progress = Callable[[int, int], None]
-"""Called with (images done, images in all)."""
+"""Called with (parts of the plan or images done, parts or images in all)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ def evaluate(
     threads
         How many threads the simulator uses; by default all cores that this process may use.
     progress
-        Called after each batch.
+        Called after each batch; before that, where a target plans for long, with parts of that.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def evaluate(
     settings = chosen.configure(config or {})
     classes = _classes(program)
     _check_labels(data, classes)
-    design = chosen.lower(program, settings)
+    design = chosen.lower(program, settings, progress)
     chosen.simulate(design, data.images[:1], threads)  # compiles kernels, so the clock does not
     scores = np.empty((len(data), classes), np.int64)
     predicted = np.empty(len(data), np.int64)

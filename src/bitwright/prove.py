@@ -105,7 +105,7 @@ def prove(
     report = progress or (lambda _what, _done, _of: None)
     target = get_target("reuse")
     settings = target.configure({**(config or {}), "engine": "reference"})
-    design = target.lower(program, settings)
+    design = target.lower(program, settings, lambda done, of: report("planning", done, of))
     layers = prove_layers(
         design, slices=slices, width=width,
         progress=lambda name, done, of: report(f"layer {name}", done, of),

@@ -82,7 +82,9 @@ def reproduce(
         "calibration": trained_on,
         "calibration_images": CALIBRATION,
     }
-    design = target.lower(program, target.configure(settings))
+    design = target.lower(
+        program, target.configure(settings), lambda done, of: report("planning", done, of)
+    )
     rows = prove(design, progress=report)
     found = compare(design, images.images, progress=report)
     random = list(_random_twins(design, report))

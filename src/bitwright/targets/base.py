@@ -14,7 +14,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
@@ -26,6 +26,8 @@ from bitwright.records import Measurement
 
 Array = npt.NDArray[Any]
 Counters = dict[str, int | float]
+Progress = Callable[[int, int], None]
+"""Called with (parts done, parts in all)."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,13 @@ class Simulation:
 
     outputs: Mapping[str, Array]
     counters: Counters = field(default_factory=dict)
+
+
+class Lower(Protocol):
+    """From a program to a design."""
+
+    def __call__(self, program: Program, config: Any, progress: Progress | None = None, /) -> Any:
+        """Return the design."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,8 @@ class Target:
     ideal
         The setting at which it equals the reference.
     lower
-        ``(program, config) -> design``; a design is a frozen dataclass.
+        ``(program, config, progress) -> design``; a design is a frozen dataclass. Where it takes
+        long, it calls ``progress(done, total)``.
     simulate
         ``(design, batch, threads) -> Simulation``; `batch` is (images, *input shape).
     measure
@@ -60,7 +70,7 @@ class Target:
     summary: str
     config: type[Any]
     ideal: Callable[[], Any]
-    lower: Callable[[Program, Any], Any]
+    lower: Lower
     simulate: Callable[[Any, Array, int | None], Simulation]
     measure: Callable[[Any, Counters], tuple[Measurement, ...]]
 

@@ -62,6 +62,24 @@ def test_small_and_odd_layers_are_planned(layer):
     assert plan.chosen.cost.energy_j <= plan.dense.cost.energy_j
 
 
+@pytest.mark.parametrize("order", ["kernel", "stored", "similar"])
+def test_tiles_may_hold_any_inputs(order):
+    program = one_layer(neurons=20, kinds="alike")
+    images = random_batch(program, 4, np.random.default_rng(0))
+    for methods in (("tiles",), ("tables",)):
+        design = lowered(program, methods=methods, widths=(6,), input_order=order)
+        graphs = {name: (plan.dot, plan.graph) for name, plan in design.plans.items()}
+        found = execute.run(program, graphs, images)
+        for name, value in reference.run(program, images).items():
+            assert np.array_equal(found[name], value)
+
+
+def test_progress_is_told_of_each_layer():
+    program, told = random_network(1), []
+    TARGET.lower(program, TARGET.config(), lambda done, of: told.append((done, of)))
+    assert told == [(k + 1, len(plannable(program))) for k in range(len(plannable(program)))]
+
+
 def test_equal_kernels_are_added_up_once():
     (plan,) = lowered(one_layer(kinds="equal", neurons=8)).plans.values()
     assert plan.chosen.operations == plan.shape.fan_in

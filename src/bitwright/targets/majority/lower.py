@@ -19,6 +19,7 @@ from bitwright.native.circuit_graph import CircuitDot, dot_tables
 from bitwright.native.convolution import Dot, dot_of
 from bitwright.native.sliced_network import CircuitNetwork
 from bitwright.native.sliced_stage import Stage
+from bitwright.targets.base import Progress
 from bitwright.targets.majority import held_out, mitigate
 from bitwright.targets.majority.calibrate import calibrate
 from bitwright.targets.majority.design import CALIBRATED, THRESHOLDS_ONLY, Config, Design
@@ -29,7 +30,7 @@ from bitwright.targets.majority.orders import Layers, check_free, learn_orders
 Array = npt.NDArray[Any]
 
 
-def lower(program: Program, config: Config) -> Design:
+def lower(program: Program, config: Config, progress: Progress | None = None) -> Design:
     """Return the design of a program.
 
     Raises

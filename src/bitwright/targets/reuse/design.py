@@ -37,6 +37,9 @@ class Config:
         "tables": all patterns of small tiles. "subexpressions": sums of two that occur often.
     widths
         Of tiles, in bits; 9 in kernels of 3 x 3 is one channel's kernel.
+    input_order
+        Which inputs a tile holds: "kernel", all places of a channel; "stored", all channels of a
+        place; "similar", those on which kernels agree, which leaves the function unchanged.
     objective
         What is to be small: energy of an image, area, or LUTs of a 7-series FPGA.
     pieces
@@ -61,6 +64,7 @@ class Config:
     style: Style = "hardwired"
     methods: tuple[Method, ...] = ("spanning", "steiner", "clusters", "tiles")
     widths: tuple[Annotated[int, Field(ge=2, le=64)], ...] = (9,)
+    input_order: Literal["kernel", "stored", "similar"] = "kernel"
     objective: Objective = "energy"
     pieces: str = "asap7"
     engine: Literal["native", "reference"] = "native"

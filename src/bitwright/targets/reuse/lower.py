@@ -9,6 +9,7 @@ import numpy.typing as npt
 from bitwright.data import load
 from bitwright.errors import ConfigError
 from bitwright.ir.program import Program
+from bitwright.targets.base import Progress
 from bitwright.targets.reuse.accelerated import run_on
 from bitwright.targets.reuse.design import Config, Design
 from bitwright.targets.reuse.dynamic.network import SkipNetwork
@@ -16,8 +17,8 @@ from bitwright.targets.reuse.planner import plan_layer, plannable
 from bitwright.targets.reuse.prices import load_pieces
 
 
-def lower(program: Program, config: Config) -> Design:
-    """Return the design of a program.
+def lower(program: Program, config: Config, progress: Progress | None = None) -> Design:
+    """Return the design of a program; progress is told after each layer.
 
     Raises
     ------
@@ -37,7 +38,11 @@ def lower(program: Program, config: Config) -> Design:
         )
     table = load_pieces(config.pieces)
     images = _calibration(config)
-    plans = {name: plan_layer(program, name, dot, config, table) for name, dot in dots.items()}
+    plans = {}
+    for done, (name, dot) in enumerate(dots.items()):
+        plans[name] = plan_layer(program, name, dot, config, table)
+        if progress is not None:
+            progress(done + 1, len(dots))
     skipping = SkipNetwork(program, config.skips, calibration=images)
     runs = None
     if config.part:

@@ -19,11 +19,11 @@ from bitwright.targets.reuse.cse import common_subexpressions
 from bitwright.targets.reuse.design import Candidate, Config, LayerPlan, Method, Objective
 from bitwright.targets.reuse.graph import AdderGraph, GraphBuilder, Integers
 from bitwright.targets.reuse.operations import count_operations
+from bitwright.targets.reuse.permutation import similar_inputs
 from bitwright.targets.reuse.prices import PieceTable
-from bitwright.targets.reuse.tiles import shared_tiles, tables
+from bitwright.targets.reuse.tiles import Order, shared_tiles, tables
 from bitwright.targets.reuse.trees import spanning_tree, steiner_tree
 
-Shape = tuple[int, int, int]
 WHOLE: dict[Method, Callable[[Integers], AdderGraph]] = {
     "spanning": spanning_tree,
     "steiner": steiner_tree,
@@ -31,7 +31,7 @@ WHOLE: dict[Method, Callable[[Integers], AdderGraph]] = {
     "subexpressions": common_subexpressions,
 }
 """Methods that take a layer's kernels as a whole."""
-TILED: dict[Method, Callable[[Integers, Shape, int], AdderGraph]] = {
+TILED: dict[Method, Callable[..., AdderGraph]] = {
     "tiles": shared_tiles,
     "tables": tables,
 }
@@ -117,4 +117,10 @@ def _graphs(
             yield method, 0, WHOLE[method](weights)
         elif method in TILED:
             for width in config.widths:
-                yield method, width, TILED[method](weights, (rows, columns, channels), width)
+                order: Order = "kernel"
+                if config.input_order == "similar":
+                    order = similar_inputs(weights, width)
+                elif config.input_order == "stored":
+                    order = "stored"
+                made = TILED[method](weights, (rows, columns, channels), width, order=order)
+                yield method, width, made

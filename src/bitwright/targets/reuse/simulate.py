@@ -15,7 +15,6 @@ from bitwright.targets.reuse import execute
 from bitwright.targets.reuse.design import Design
 from bitwright.targets.reuse.dynamic.counters import LayerCounters
 
-
 IMAGES = 256
 """Images that a thread of the native engine takes at a time, at most."""
 
