@@ -1,9 +1,11 @@
 """A recipe becomes a network file, a card and a certificate: the integers are the floats."""
 
+import csv
 import json
 import tomllib
 
 import numpy as np
+import pytest
 
 from bitwright import data as data_sets
 from bitwright import flow, training
@@ -83,3 +85,30 @@ def test_a_network_trained_with_circuits_is_what_the_target_runs(tmp_path, monke
     assert (again.predicted == test.labels).mean() == made.card["float_accuracy"]
     exact = flow.evaluate(made.program, test)
     assert not np.array_equal(exact.scores, again.scores)
+
+
+def test_a_network_changed_for_reuse_says_so(tmp_path, monkeypatch, bitwright):
+    monkeypatch.setattr(training, "CERTIFIED_IMAGES", 50)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 96)
+    images = rng.integers(0, 90, (96, 6, 6), dtype=np.uint8) + (labels * 80)[:, None, None]
+    np.savez(tmp_path / "blobs.npz", x=images.astype(np.uint8), y=labels)
+    text = RECIPE.format(data=tmp_path / "blobs.npz")
+    cards, said = {}, {}
+    for weight in (0.0, 20.0):
+        recipe, folder = tmp_path / f"w{weight:g}.toml", tmp_path / f"run{weight:g}"
+        recipe.write_text(text + f"[reuse]\nweight = {weight}\n")
+        code, said[weight], _ = bitwright("train", recipe, "-o", folder)
+        assert code == 0
+        cards[weight] = json.loads((folder / f"w{weight:g}.json").read_text())
+        assert cards[weight]["recipe"]["reuse"] == {"weight": weight, "layers": []}
+    assert "changed_by" not in cards[0]
+    assert "changed by" not in said[0]
+    label = cards[20]["changed_by"]
+    assert "another network" in label["training"]
+    assert (label["weight"], label["layers"]) == (20, "all with binary weights")
+    with (tmp_path / "run20" / "log.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    for key in ("nearest_kernel", "products_left"):
+        assert label[key] == pytest.approx(float(row[key]), rel=1e-5)
+    assert f"spanning trees leave {label['products_left']:.1%}" in said[20]

@@ -22,7 +22,7 @@ from bitwright.frontends.torch_source import TorchSource
 from bitwright.frontends.torch_ties import count_ties
 from bitwright.ir import codec
 from bitwright.ir.program import Program
-from bitwright.nn import Progress, Recipe, train
+from bitwright.nn import Progress, Recipe, TrainedNetwork, train
 
 TIE_IMAGES = 1000
 """Test images on which exact zeros before a sign are counted."""
@@ -58,7 +58,8 @@ def make(
         The network's name; the files are ``<name>.safetensors``, the card ``<name>.json`` and
         ``<name>.certificate.json``, which says whether the program is what the module is. If the
         recipe has approximate popcounts, ``<name>.majority.toml`` is the target's configuration
-        that has them, and the card's record is of that target.
+        that has them, and the card's record is of that target. If it drew kernels together, the
+        card says so under ``changed_by``.
     recipe
         What to train.
     folder
@@ -103,6 +104,7 @@ def make(
         "name": name,
         "digest": program.digest,
         "recipe": recipe.model_dump(mode="json"),
+        **changes(trained),
         "train_data": training.info().to_json(),
         "ties": {"images": min(TIE_IMAGES, len(test)), "zeros": sum(ties.values())},
         "training_seconds": seconds,
@@ -140,6 +142,27 @@ def majority_settings(recipe: Recipe) -> dict[str, Any] | None:
     if wanted.circuits:
         settings["circuits"] = dict(wanted.circuits)
     return settings
+
+
+def changes(trained: TrainedNetwork) -> dict[str, Any]:
+    """Return what a card says of a training that made another network for the hardware's sake.
+
+    Nothing if there was no such training. Skipping and reuse of a network that is there change no
+    bit; reuse-aware training makes another one, and nobody should take it for the same.
+    """
+    wanted = trained.recipe.reuse
+    if wanted is None or not wanted.weight:
+        return {}
+    end = trained.log[-1]
+    label = {
+        "training": "reuse-aware: kernels were drawn together, so this is another network than "
+        "the same recipe makes without [reuse]",
+        "weight": wanted.weight,
+        "layers": list(wanted.layers) or "all with binary weights",
+        "nearest_kernel": end.nearest_kernel,
+        "products_left": end.products_left,
+    }
+    return {"changed_by": label}
 
 
 def _toml(value: Any) -> str:

@@ -24,6 +24,7 @@ def test_shipped_recipes_are_valid_and_build() -> None:
         "cifar10-vgg-small-half",
         "fmnist-cnn",
         "fmnist-cnn-aware",
+        "fmnist-cnn-reuse",
         "fmnist-cnn-twin",
         "fmnist-mlp",
     }

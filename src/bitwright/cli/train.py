@@ -104,3 +104,9 @@ def train(
         f"{made.path}: {values['correct']:,} of {values['images']:,} test images right "
         f"({values['accuracy']:.2%}{circuits}), digest {made.program.digest[:16]}"
     )
+    changed = made.card.get("changed_by")
+    if changed is not None:
+        print(
+            f"changed by reuse-aware training of weight {changed['weight']:g}: spanning trees "
+            f"leave {changed['products_left']:.1%} of the products"
+        )

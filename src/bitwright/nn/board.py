@@ -29,5 +29,6 @@ def write_board(folder: Path, row: LogRow) -> None:
     from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  # optional
 
     with SummaryWriter(str(folder / FOLDER)) as writer:
-        for name in ("loss", "accuracy", "lr", "seconds"):
-            writer.add_scalar(f"train/{name}", getattr(row, name), row.epoch)
+        for name, value in row.values().items():
+            if name != "epoch":
+                writer.add_scalar(f"train/{name}", value, row.epoch)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from bitwright.errors import ConfigError
 from bitwright.nn.batches import Batches, derived_seed
+from bitwright.nn.kernel_distance import KernelDistance
 from bitwright.nn.layers import latent_weights, set_progress
 from bitwright.nn.optimizers import learning_rate, make_optimizer
 from bitwright.nn.progress import Progress
@@ -63,6 +64,7 @@ def fit(
     accelerator: str,
     folder: Path,
     teacher: nn.Module | None = None,
+    kernels: KernelDistance | None = None,
 ) -> None:
     """Train `network` in place from `first_epoch` (counted from 0) to the recipe's last.
 
@@ -86,6 +88,8 @@ def fit(
         Where Lightning may write; it does not.
     teacher
         What the network learns from beside the labels, if the recipe has a distillation.
+    kernels
+        What draws the network's kernels together, if the recipe wants that.
 
     Raises
     ------
@@ -97,6 +101,8 @@ def fit(
     run = _Run(network, recipe, images, labels, first_epoch, optimizer_state, after_epoch, progress)
     if teacher is not None:
         run.teacher = (teacher.eval(),)
+    if kernels is not None and kernels.weight:
+        run.kernels = kernels
     with _quiet():
         trainer = lightning.Trainer(
             accelerator=accelerator,
@@ -143,6 +149,7 @@ class _Run(lightning.LightningModule):  # type: ignore[misc]  # mypy sees Lightn
         self.after_epoch = after_epoch
         self.progress = progress
         self.teacher: tuple[nn.Module, ...] = ()  # in a tuple it is no part of this module
+        self.kernels: KernelDistance | None = None
         self.latent = latent_weights(network)
         self.steps = len(images) // recipe.batch_size
         self.lr = 0.0
@@ -174,6 +181,8 @@ class _Run(lightning.LightningModule):  # type: ignore[misc]  # mypy sees Lightn
         set_progress(self.network, self.epoch / self.recipe.epochs)
         for teacher in self.teacher:
             teacher.to(self.device)
+        if self.kernels is not None:
+            self.kernels.find_trees()
         self.loss_sum = torch.zeros((), device=self.device)
         self.right = torch.zeros((), dtype=torch.int64, device=self.device)
 
@@ -201,6 +210,8 @@ class _Run(lightning.LightningModule):  # type: ignore[misc]  # mypy sees Lightn
                 loss = torch.lerp(loss, apart, distillation.weight)
         self.loss_sum += loss.detach()
         self.right += (logits.detach().argmax(dim=1) == labels).sum()
+        if self.kernels is not None:
+            loss = loss + self.kernels.penalty()
         return loss
 
     def configure_gradient_clipping(self, *_: object, **__: object) -> None:

@@ -161,6 +161,25 @@ class Approximation(_Table):
     circuits: dict[str, str] = {}
 
 
+class Reuse(_Table):
+    """Drawing a layer's kernels together, so that they can be made from one another.
+
+    This makes another network than plain training does: one with fewer operations for the target
+    ``reuse``, and usually of less accuracy. See `bitwright.nn.kernel_distance`.
+
+    Attributes
+    ----------
+    weight
+        What all products of an image are worth, in units of the loss: the loss is raised by
+        ``weight`` times the share of them that spanning trees leave. 0 only measures it.
+    layers
+        The layers that are drawn; all with binary weights if none is named.
+    """
+
+    weight: float = Field(default=1.0, ge=0, le=1e6)
+    layers: tuple[str, ...] = ()
+
+
 class Recipe(_Table):
     """A training run.
 
@@ -183,6 +202,8 @@ class Recipe(_Table):
         starts with; without it, they are drawn.
     approximate
         Approximate popcounts to train for; without it, counts are exact.
+    reuse
+        How kernels are drawn together; without it, they are not.
     loss
         "cross-entropy", or the modified "hinge" loss: for each class how far the logit, with the
         other sign for wrong classes, falls short of `hinge_margin`.
@@ -222,6 +243,7 @@ class Recipe(_Table):
     augmentation: Augmentation = Augmentation()
     start: str | None = None
     approximate: Approximation | None = None
+    reuse: Reuse | None = None
     loss: Literal["cross-entropy", "hinge"] = "cross-entropy"
     hinge_margin: float = Field(default=8.0, gt=0, le=1e6)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)

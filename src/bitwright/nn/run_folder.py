@@ -16,7 +16,7 @@ import io
 import json
 import os
 import pickle
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,9 @@ class LogRow:
         Learning rate of its last step.
     seconds
         Wall time of the epoch.
+    nearest_kernel, products_left
+        `bitwright.nn.kernel_distance.Distances` after it; None if the recipe does not draw
+        kernels together.
     """
 
     epoch: int
@@ -55,6 +58,12 @@ class LogRow:
     accuracy: float
     lr: float
     seconds: float
+    nearest_kernel: float | None = None
+    products_left: float | None = None
+
+    def values(self) -> dict[str, float]:
+        """Return what is known, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "identity": {"recipe": checkpoint.identity.recipe, "data": checkpoint.identity.data},
         "network": checkpoint.network,
         "optimizer": checkpoint.optimizer,
-        "log": [astuple(row) for row in checkpoint.log],
+        "log": [tuple(row.values().values()) for row in checkpoint.log],
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -105,8 +114,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
     lines = io.StringIO()
     table = csv.writer(lines, lineterminator="\n")
-    table.writerow(field.name for field in fields(LogRow))
-    table.writerows([f"{number:.6g}" for number in astuple(row)] for row in checkpoint.log)
+    table.writerow(checkpoint.log[0].values())
+    for row in checkpoint.log:
+        table.writerow(f"{number:.6g}" for number in row.values().values())
     _replace(folder / LOG, lines.getvalue().encode())
 
 

@@ -46,6 +46,8 @@ def teacher_recipe(recipe: Recipe, distillation: Distillation) -> Recipe | None:
             "epochs": distillation.epochs or recipe.epochs,
             "optimizer": distillation.optimizer,
             "distillation": None,
+            "reuse": None,
+            "start": None,
         }
     )
 

@@ -23,6 +23,7 @@ from bitwright.nn.approximate import counting
 from bitwright.nn.batches import derived_seed
 from bitwright.nn.board import check_board, write_board
 from bitwright.nn.evaluate import accuracy, recalibrate
+from bitwright.nn.kernel_distance import KernelDistance
 from bitwright.nn.models import build
 from bitwright.nn.processes import alone_again, leads
 from bitwright.nn.progress import Progress
@@ -173,13 +174,14 @@ def _train(
             network.load_state_dict(saved.network)
         elif recipe.start is not None:
             start_from(network, Path(recipe.start), recipe.model.name)
+        wanted = recipe.reuse
+        kernels = KernelDistance(network, wanted, params["input_shape"]) if wanted else None
         began = time.monotonic()
 
         def after_epoch(end: EpochEnd) -> None:
             nonlocal began
             now = time.monotonic()
-            epoch = end.progress
-            log.append(LogRow(epoch.epoch, epoch.loss, epoch.accuracy, end.lr, now - began))
+            log.append(_log_row(end, now - began, kernels))
             began = now
             if not leads():
                 return
@@ -202,6 +204,7 @@ def _train(
                     accelerator=accelerator,
                     folder=folder,
                     teacher=teacher,
+                    kernels=kernels,
                 )
         network, test_accuracy, real_accuracy = _finish(network.cpu(), recipe, images, test)
     _lay_out(network, torch.contiguous_format)
@@ -217,6 +220,16 @@ def _train(
     if leads():
         save_network(folder, network.state_dict(), about)
     return TrainedNetwork(network, recipe, params, test_accuracy, real_accuracy, tuple(log), folder)
+
+
+def _log_row(end: EpochEnd, seconds: float, kernels: KernelDistance | None) -> LogRow:
+    """Return what is logged of an epoch."""
+    now = end.progress
+    row = LogRow(now.epoch, now.loss, now.accuracy, end.lr, seconds)
+    if kernels is None:
+        return row
+    apart = kernels.measure()
+    return replace(row, nearest_kernel=apart.nearest, products_left=apart.left)
 
 
 def _finish(
