@@ -150,3 +150,15 @@ def reuse_pieces(
         found = measure_pieces(chosen, operations=vectors, seed=seed, progress=update)
     write_atomically(output, found.text.encode())
     print(f"{len(found.pieces)} pieces of {found.library}: {output.resolve()}")
+
+
+@app.command("accelerator-pieces")
+def accelerator_pieces(output: Pieces) -> None:
+    """What the pieces of the FPGA accelerator take in look-up tables: the table that ships."""
+    check_writable(output)
+    from bitwright.targets.reuse.accelerator.pieces import table_text  # noqa: PLC0415
+
+    with common.progress("pieces") as update:
+        text = table_text(update)
+    write_atomically(output, text.encode())
+    print(output.resolve())

@@ -5,8 +5,8 @@ Requirements:
 - A cost is what yosys makes of the piece alone (`bitwright.eda.fpga.count_luts`), or of the best of
   several designs of it; two look-up tables that could share a site count as two, multiplexers
   between sites (MUXF7) and carry chains as none.
-- The table is shipped, so that a model needs no tool. It is made anew with `table_text`, and the
-  tests make some of its entries anew.
+- The table is shipped, so that a model needs no tool. ``bitwright study accelerator-pieces`` makes
+  it anew, and the tests some of its entries.
 
 ============= ====== ===============================================================================
 piece         size   what it is
@@ -105,13 +105,13 @@ def measure(piece: Piece, size: int) -> int:
     return min(count_luts(text).luts for text in designs(piece, size))
 
 
-def table_text(progress: Callable[[Piece, int], object] | None = None) -> str:
+def table_text(progress: Callable[[int, int], None] | None = None) -> str:
     """Make the whole table anew; return the content of `TABLE`.
 
     Parameters
     ----------
     progress
-        Told of each entry before it is made: about 40, some seconds each.
+        Called with (entries made, entries in all): about 40, some seconds each.
 
     Raises
     ------
@@ -120,17 +120,18 @@ def table_text(progress: Callable[[Piece, int], object] | None = None) -> str:
     """
     found: dict[str, dict[str, int]] = {}
     versions: dict[str, str] = {}
+    entries = sum(len(sizes) for sizes in SIZES.values())
     for piece, sizes in SIZES.items():
         found[piece] = {}
         for size in sizes:
-            if progress is not None:
-                progress(piece, size)
             counts = [count_luts(text) for text in designs(piece, size)]
             found[piece][str(size)] = min(count.luts for count in counts)
             versions |= counts[0].versions
+            if progress is not None:
+                progress(sum(map(len, found.values())), entries)
     whole = {
         "what": "look-up tables (LUT1 to LUT6) of Xilinx's 7 series for each piece and size",
-        "made_by": f"{__name__}.table_text: yosys, synth_xilinx -family xc7 -flatten",
+        "made_by": "bitwright study accelerator-pieces: yosys, synth_xilinx -family xc7 -flatten",
         "versions": versions,
         "luts": found,
     }

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
+
+from bitwright.targets.reuse.words import popcount
 
 Array = npt.NDArray[Any]
 
@@ -81,16 +82,6 @@ _AFTER_POOL, _AFTER_INCLUSION, _DONE, _IMPLIED, _TILE_STEPS = map(int, list(Sums
 _SLOWEST, _BOUND_CHECKS, _PARENT_CHECKS, _IMPLICATION_CHECKS, _BITS = map(int, list(Sums)[5:])
 
 
-@intrinsic
-def _popcount(_context, word):
-    """Count the ones of a 64-bit word."""
-
-    def emit(_context, builder, _signature, arguments):
-        return builder.ctpop(arguments[0])
-
-    return types.int64(types.uint64), emit
-
-
 @njit(cache=True, nogil=True)
 def _bits_at(words, place):
     """Return the 64 bits from a place on."""
@@ -124,7 +115,7 @@ def _split(stream, taps, masks, row, bounds, tiles, ones):
     for t in range(len(tiles) - 1, -1, -1):
         tiles[t] = _bits_at(stream, taps[t, 0]) & masks[row, t]
         if bounds >= TIGHT:
-            ones[t] = ones[t + 1] + _popcount(tiles[t])
+            ones[t] = ones[t + 1] + popcount(tiles[t])
 
 
 @njit(cache=True, nogil=True)
@@ -184,7 +175,7 @@ def _evaluate(
                 if high < limit:
                     outcome = 0
                     break
-            matches += live - _popcount(tiles[t] ^ (kernels[neuron, t] & masks[row, t]))
+            matches += live - popcount(tiles[t] ^ (kernels[neuron, t] & masks[row, t]))
             steps += 1
         t += 1
     if bounds == PARENT:
