@@ -11,6 +11,7 @@ and exits with 2; ``--debug`` shows the traceback.
     ├── ConfigError        a setting or recipe is unknown or out of range
     ├── UnknownNameError   a model, data set, target, ... of that name does not exist
     ├── DependencyError    an optional Python package is not installed
+    ├── ConvergenceError   a circuit's solution cannot be found
     ├── LibertyError       a Liberty file cannot be read, or lacks what is asked of it
     └── ToolError          an external tool is missing or failed
 
@@ -82,6 +83,10 @@ class DependencyError(BitwrightError):
             f"{purpose} needs the package '{package}'",
             f"install it with: pip install 'bitwright[{extra}]'",
         )
+
+
+class ConvergenceError(BitwrightError):
+    """A circuit's solution cannot be found."""
 
 
 class LibertyError(BitwrightError):

@@ -1,0 +1,164 @@
+"""What calibration images say: each layer's gain and range, each neuron's scale and shift.
+
+Layers are fitted one after another; each sees what the layers before it, fitted already, make of
+the images, as in re-estimating a BatchNorm's statistics. The exact network says what is wanted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bitwright.ir import reference
+from bitwright.ir.ops import Threshold
+from bitwright.ir.program import Program
+from bitwright.targets.base import Progress
+from bitwright.targets.crossbar.arrays import Arrays
+from bitwright.targets.crossbar.design import Correction, Design
+from bitwright.targets.crossbar.sensing import Sensing
+
+Array = npt.NDArray[Any]
+LEAST_GAIN = 1e-6
+"""Of a layer that has no current at all."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """Of a layer in the exact network, for each neuron: mean, deviation, and sorted values."""
+
+    mean: Array
+    deviation: Array
+    threshold: _Threshold | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Threshold:
+    """The threshold behind a layer, and how often each neuron's bit is 1."""
+
+    thresholds: Array
+    rising: Array
+    rate: Array
+
+
+def calibrate(design: Design, images: Array, progress: Progress | None = None) -> Design:
+    """Return a design whose sensing and corrections are fitted.
+
+    Parameters
+    ----------
+    images
+        (N, *input shape).
+    progress
+        Told after each layer.
+    """
+    wanted = _exact(design, images)
+    sensing = dict(design.sensing)
+    corrections: dict[str, Correction] = {}
+    done = 0
+
+    def fit(name: str, index: int) -> reference.Compute:
+        def compute(value: Array) -> Array:
+            nonlocal done
+            arrays = Arrays(design.layers[name], index, design.config, design.cell, design.ladder)
+            sensing[name] = _sensing(design, arrays, value)
+            dots, _ = arrays.dots(value, sensing[name])
+            correction = _correction(design.config.calibrate, dots, wanted[name])
+            if correction is not None:
+                corrections[name] = correction
+                dots = np.rint(dots * correction.scale + correction.shift)
+            done += 1
+            if progress is not None:
+                progress(done, len(design.layers))
+            return dots.astype(np.int64).reshape(len(value), *design.program.types[name].shape)
+
+        return compute
+
+    made = {name: fit(name, index) for index, name in enumerate(design.layers)}
+    for _ in reference.trace(design.program, images, made):
+        pass
+    return replace(design, sensing=sensing, corrections=corrections)
+
+
+def _exact(design: Design, images: Array) -> dict[str, _Wanted]:
+    found = {}
+    for name, value in reference.trace(design.program, images):
+        if name not in design.layers:
+            continue
+        dots = value.reshape(-1, value.shape[-1])
+        threshold = None
+        op = _threshold_behind(design.program, name)
+        if op is not None:
+            at = design.program.tensor(op, "thresholds")
+            rising = np.broadcast_to(design.program.tensor(op, "rising"), at.shape)
+            bits = np.where(rising, dots >= at, dots <= at)
+            threshold = _Threshold(at, rising, bits.mean(axis=0))
+        found[name] = _Wanted(dots.mean(axis=0), dots.std(axis=0), threshold)
+    return found
+
+
+def _threshold_behind(program: Program, name: str) -> Threshold | None:
+    """Return the threshold that alone reads a value, if that is so."""
+    readers = [op for op in program.ops if name in op.inputs]
+    if len(readers) == 1 and isinstance(readers[0], Threshold):
+        return readers[0]
+    return None
+
+
+def _sensing(design: Design, arrays: Arrays, value: Array) -> Sensing:
+    plain = design.sensing[arrays.layer.name]
+    if not ("gain" in design.config.calibrate or design.config.adc_range == "data"):
+        return plain
+    products = squares = highest = 0.0
+    for read in arrays.reads(value):
+        ideal = read.applied.astype(np.float32) @ read.stored.astype(np.float32)
+        if arrays.config.mapping == "xnor":
+            ideal = 2 * ideal + _rest(read.sizes, len(ideal), read)
+        products += float((read.currents * ideal).sum())
+        squares += float((ideal * ideal).sum())
+        highest = max(highest, float(read.currents.max(initial=0.0)))
+    unit = plain.unit_amp
+    if "gain" in design.config.calibrate and squares:
+        unit = max(products / squares, LEAST_GAIN * unit)
+    if design.config.adc_range == "data":
+        return replace(plain, unit_amp=unit, full_scale=max(highest / unit, 1.0))
+    return replace(plain, unit_amp=unit)
+
+
+def _rest(sizes: Array, count: int, read: Any) -> Array:
+    """Return what agreements are beyond twice the common ones: ``n - sum(W) - sum(A)``."""
+    ones = read.applied.sum(axis=1, keepdims=True)
+    size = np.tile(sizes, count // len(sizes))[:, None]
+    sums = np.tile(read.column_sums, (count // len(read.column_sums), 1))
+    return np.asarray(size - ones - sums)
+
+
+def _correction(how: tuple[str, ...], dots: Array, wanted: _Wanted) -> Correction | None:
+    neurons = dots.shape[1]
+    if "thresholds" in how and wanted.threshold is not None:
+        shift = _matching_shift(dots, wanted.threshold)
+        return Correction(np.ones(neurons), shift)
+    if "thresholds" in how and "batchnorm" not in how:
+        return Correction(np.ones(neurons), wanted.mean - dots.mean(axis=0))
+    if "batchnorm" in how:
+        deviation = dots.std(axis=0)
+        scale = np.where(deviation > 0, wanted.deviation / np.where(deviation > 0, deviation, 1), 1)
+        return Correction(scale, wanted.mean - scale * dots.mean(axis=0))
+    return None
+
+
+def _matching_shift(dots: Array, threshold: _Threshold) -> Array:
+    """Return what to add to dot products so that bits are 1 as often as they should be."""
+    ordered = np.sort(dots, axis=0)
+    count = len(ordered)
+    shift = np.zeros(dots.shape[1])
+    for k in range(dots.shape[1]):
+        high = threshold.rate[k] if threshold.rising[k] else 1 - threshold.rate[k]
+        ones = round(high * count)
+        if 0 < ones < count:
+            # Between the last value below and the first one that counts.
+            cut = (ordered[count - ones - 1, k] + ordered[count - ones, k]) / 2
+            edge = threshold.thresholds[k] - (0.5 if threshold.rising[k] else -0.5)
+            shift[k] = np.rint(edge - cut)
+    return shift

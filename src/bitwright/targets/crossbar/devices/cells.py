@@ -1,0 +1,319 @@
+"""Cells of a crossbar: what flows from source line to bit line, and how it depends on both.
+
+Requirements:
+
+- Every number has its unit in its name; where it comes from is in `...devices.presets`.
+- A cell's current at full voltage is ``read_volt / on_ohm`` by definition: the transistors' or the
+  memristor's scale is derived from that, so that sweeps over ``on_ohm`` change nothing else.
+- A weight of 1 multiplies the storing element by 1, a weight of 0 by ``1 / on_off_ratio``;
+  variability multiplies it further. A cell whose word line is off conducts ``unselected``, a linear
+  conductance.
+- ``current`` is the definition, in NumPy; `...solver.elements` has the same as vector code.
+
+A transistor is EKV's: ``I = I_spec (F(v_low) - F(v_high)) (1 + modulation |v_high - v_low|)`` with
+``F(v) = ln(1 + exp((v_p - v) / (2 v_T)))^2``, ``v_p = (v_gate - threshold) / slope_factor`` and
+voltages against the bulk (Enz, Krummenacher, Vittoz, "An analytical MOS transistor model valid in
+all regions of operation", 1995). A memristor is ``I = scale sinh(v / sinh_volt)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bitwright.errors import ConfigError
+
+Array = npt.NDArray[np.float64]
+BOLTZMANN_VOLT_PER_KELVIN = 1.380649e-23 / 1.602176634e-19
+
+
+class Cell(Protocol):
+    """One kind of cell."""
+
+    kind: ClassVar[str]
+    on_ohm: float
+    on_off_ratio: float
+    unselected_share: float
+
+    def numbers(self, read_volt: float) -> Array:
+        """Return what the emitted code takes, in its order."""
+
+    def elements(self, s: Array, x: Array, b: Array, weight: Array, read_volt: float) -> Elements:
+        """Return what flows through both elements, x being the voltage between them."""
+
+
+@dataclass(frozen=True)
+class Elements:
+    """Currents of a cell's two elements, and how they change: each array of one shape.
+
+    ``d upper = upper_by_s ds - upper_by_x dx``, ``d lower = lower_by_x dx - lower_by_b db``.
+    """
+
+    upper: Array
+    upper_by_s: Array
+    upper_by_x: Array
+    lower: Array
+    lower_by_x: Array
+    lower_by_b: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear:
+    """A resistor.
+
+    Parameters
+    ----------
+    on_ohm
+        Resistance of a weight of 1.
+    on_off_ratio
+        Resistance of a weight of 0 in units of that; infinite is allowed.
+    unselected_share
+        Conductance of a cell whose word line is off, in units of ``1 / on_ohm``.
+    """
+
+    kind: ClassVar[str] = "linear"
+    on_ohm: float = 25e3
+    on_off_ratio: float = float("inf")
+    unselected_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def numbers(self, read_volt: float) -> Array:  # noqa: ARG002, D102 - as in `Cell`
+        return np.zeros(0)
+
+    def elements(  # noqa: D102 - as in `Cell`
+        self,
+        s: Array,
+        x: Array,
+        b: Array,
+        weight: Array,
+        read_volt: float,  # noqa: ARG002
+    ) -> Elements:
+        half = 2 * weight / self.on_ohm
+        return Elements(half * (s - x), half, half, half * (x - b), half, half)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sram8T:
+    """The read port of an 8T-SRAM cell: two equal transistors in series.
+
+    The word line is the upper one's gate, the stored bit the lower one's; both are at the supply
+    when they are 1.
+
+    Parameters
+    ----------
+    on_ohm
+        Read voltage by current of a cell that is on, without drops in the wires.
+    on_off_ratio
+        That current by the one of a stored 0 or of a word line that is off.
+    unselected_share
+        Conductance of a cell whose word line is off, in units of ``1 / on_ohm``.
+    supply_volt, threshold_volt, slope_factor, modulation_per_volt
+        Of the transistors.
+    temperature_kelvin
+        Sets the thermal voltage.
+    """
+
+    kind: ClassVar[str] = "sram8t"
+    on_ohm: float = 12.3e3
+    on_off_ratio: float = 1.8e6
+    unselected_share: float = 0.0
+    supply_volt: float = 0.7
+    threshold_volt: float = 0.366
+    slope_factor: float = 1.2
+    modulation_per_volt: float = 0.1
+    temperature_kelvin: float = 300.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+        _check_transistor(self)
+
+    def numbers(self, read_volt: float) -> Array:  # noqa: D102 - as in `Cell`
+        fet = _Transistor.of(self)
+        return np.array(
+            [fet.pinch_off, fet.half_inverse, self._specific(read_volt), fet.modulation]
+        )
+
+    def elements(  # noqa: D102 - as in `Cell`
+        self, s: Array, x: Array, b: Array, weight: Array, read_volt: float
+    ) -> Elements:
+        fet = _Transistor.of(self)
+        scale = self._specific(read_volt) * weight
+        return Elements(*fet.flow(s, x, scale), *fet.flow(x, b, scale))
+
+    def _specific(self, read_volt: float) -> float:
+        fet = _Transistor.of(self)
+        x = balance(lambda x: fet.flow(read_volt, x, 1.0)[0] - fet.flow(x, 0.0, 1.0)[0], read_volt)
+        return float(read_volt / self.on_ohm / fet.flow(x, 0.0, 1.0)[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reram1T1R:
+    """A memristor on the source line, in series with an access transistor to the bit line.
+
+    Parameters
+    ----------
+    on_ohm
+        Read voltage by current of a selected cell with weight 1, without drops in the wires.
+    on_off_ratio
+        The memristor's conductance with weight 1 by that with weight 0.
+    unselected_share
+        Conductance of a cell whose word line is off, in units of ``1 / on_ohm``.
+    sinh_volt
+        Above about this voltage the memristor's current rises exponentially.
+    access_share
+        The share of the read voltage that is left to the transistor, of a cell that is on.
+    supply_volt, threshold_volt, slope_factor, modulation_per_volt
+        Of the transistor; the supply is its gate's voltage.
+    temperature_kelvin
+        Sets the thermal voltage.
+    """
+
+    kind: ClassVar[str] = "reram1t1r"
+    on_ohm: float = 25e3
+    on_off_ratio: float = 40.0
+    unselected_share: float = 0.0
+    sinh_volt: float = 0.25
+    access_share: float = 0.2
+    supply_volt: float = 0.7
+    threshold_volt: float = 0.366
+    slope_factor: float = 1.2
+    modulation_per_volt: float = 0.1
+    temperature_kelvin: float = 300.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+        _check_transistor(self)
+        if not self.sinh_volt > 0:
+            raise ConfigError(f"sinh_volt is {self.sinh_volt}", "give a voltage above 0")
+        if not 0 < self.access_share < 1:
+            raise ConfigError(f"access_share is {self.access_share}", "give a share in (0, 1)")
+
+    def numbers(self, read_volt: float) -> Array:  # noqa: D102 - as in `Cell`
+        fet = _Transistor.of(self)
+        specific, scale = self._scales(read_volt)
+        return np.array(
+            [
+                fet.pinch_off,
+                fet.half_inverse,
+                specific,
+                fet.modulation,
+                scale,
+                1 / self.sinh_volt,
+            ]
+        )
+
+    def elements(  # noqa: D102 - as in `Cell`
+        self, s: Array, x: Array, b: Array, weight: Array, read_volt: float
+    ) -> Elements:
+        specific, scale = self._scales(read_volt)
+        upper = scale * weight * np.sinh((s - x) / self.sinh_volt)
+        slope = scale * weight / self.sinh_volt * np.cosh((s - x) / self.sinh_volt)
+        return Elements(upper, slope, slope, *_Transistor.of(self).flow(x, b, specific))
+
+    def _scales(self, read_volt: float) -> tuple[float, float]:
+        across = read_volt * self.access_share
+        current = read_volt / self.on_ohm
+        specific = current / _Transistor.of(self).flow(across, 0.0, 1.0)[0]
+        return float(specific), float(current / np.sinh((read_volt - across) / self.sinh_volt))
+
+
+@dataclass(frozen=True)
+class _Transistor:
+    """EKV's equations; arguments broadcast."""
+
+    pinch_off: float
+    half_inverse: float
+    modulation: float
+
+    @classmethod
+    def of(cls, cell: Sram8T | Reram1T1R) -> _Transistor:
+        thermal = BOLTZMANN_VOLT_PER_KELVIN * cell.temperature_kelvin
+        pinch_off = (cell.supply_volt - cell.threshold_volt) / cell.slope_factor
+        return cls(pinch_off, 1 / (2 * thermal), cell.modulation_per_volt)
+
+    def flow(self, high: Array | float, low: Array | float, scale: Array | float) -> list[Array]:
+        """Return the current and its derivatives by ``high`` and, negative, by ``low``."""
+        high, low = np.asarray(high), np.asarray(low)
+        modulated = 1 + self.modulation * np.abs(high - low)
+        (f_high, d_high), (f_low, d_low) = self._charge(high), self._charge(low)
+        plain = f_low - f_high
+        lengthened = self.modulation * np.abs(plain)
+        return [
+            scale * plain * modulated,
+            scale * (d_high * modulated + lengthened),
+            scale * (d_low * modulated + lengthened),
+        ]
+
+    def _charge(self, voltage: Array) -> tuple[Array, Array]:
+        z = (self.pinch_off - voltage) * self.half_inverse
+        log = np.logaddexp(0, z)
+        return log**2, 2 * log * self.half_inverse / (1 + np.exp(-z))
+
+
+def balance(difference, highest: float) -> float:  # type: ignore[no-untyped-def]
+    """Return the voltage in [0, highest] at which a falling difference is 0."""
+    from scipy.optimize import brentq  # noqa: PLC0415 - scipy.optimize takes long to import
+
+    return float(brentq(difference, 0.0, highest, xtol=1e-16, rtol=1e-15))
+
+
+def middle(cell: Cell, s: Array, b: Array, weight: Array, read_volt: float) -> Array:
+    """Return the voltage between a cell's elements, by bisection and Newton's method.
+
+    Parameters
+    ----------
+    s, b, weight
+        Arrays of one shape: the rails' voltages in volt, and the cell's weight above 0.
+    """
+    low, high = np.minimum(s, b).astype(np.float64), np.maximum(s, b).astype(np.float64)
+    x = (low + high) / 2
+    for _ in range(200):
+        e = cell.elements(s, x, b, weight, read_volt)
+        excess = e.upper - e.lower
+        low, high = np.where(excess > 0, x, low), np.where(excess > 0, high, x)
+        step = x + excess / (e.upper_by_x + e.lower_by_x)
+        new = np.where((step > low) & (step < high), step, (low + high) / 2)
+        if np.all(np.abs(new - x) <= 1e-16 * read_volt):
+            break
+        x = new
+    return x
+
+
+def current(
+    cell: Cell, s: Array | float, b: Array | float, weight: Array | float, read_volt: float
+) -> Array:
+    """Return what flows through selected cells, in ampere; arguments broadcast."""
+    s, b, weight = np.broadcast_arrays(
+        np.asarray(s, np.float64), np.asarray(b, np.float64), np.asarray(weight, np.float64)
+    )
+    x = middle(cell, s, b, np.maximum(weight, 1e-300), read_volt)
+    return cell.elements(s, x, b, weight, read_volt).lower
+
+
+def _check(cell: Cell) -> None:
+    if not 0 < cell.on_ohm < np.inf:
+        raise ConfigError(f"on_ohm is {cell.on_ohm}", "give a resistance above 0 ohm")
+    if not cell.on_off_ratio >= 1:
+        raise ConfigError(f"on_off_ratio is {cell.on_off_ratio}", "give a ratio of 1 or more")
+    if not 0 <= cell.unselected_share <= 1:
+        raise ConfigError(f"unselected_share is {cell.unselected_share}", "give a share in [0, 1]")
+
+
+def _check_transistor(cell: Sram8T | Reram1T1R) -> None:
+    if not cell.supply_volt > cell.threshold_volt:
+        raise ConfigError(
+            f"the threshold of {cell.threshold_volt} V is not below the supply of "
+            f"{cell.supply_volt} V",
+            "transistors that are on need a supply above their threshold",
+        )
+    if not cell.slope_factor >= 1:
+        raise ConfigError(f"slope_factor is {cell.slope_factor}", "give 1 or more")
+    if not cell.modulation_per_volt >= 0:
+        raise ConfigError(f"modulation_per_volt is {cell.modulation_per_volt}", "give 0 or more")
+    if not 1 <= cell.temperature_kelvin <= 1000:
+        raise ConfigError(f"temperature_kelvin is {cell.temperature_kelvin}", "give 1 to 1000 K")

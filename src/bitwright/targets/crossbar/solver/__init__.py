@@ -1,0 +1,1 @@
+"""Circuits of columns: two rails with a cell at every row, solved exactly."""

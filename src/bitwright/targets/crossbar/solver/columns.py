@@ -1,0 +1,245 @@
+"""Currents of a crossbar's columns: the one entry to the solvers.
+
+Requirements:
+
+- Linear cells are solved by marching, unless its numbers could grow beyond `MARCH_GROWTH`; then,
+  and for all other cells, by Newton's method, which for linear cells is one exact elimination.
+- A column in which Newton's method does not converge is solved again by `...solver.nodal`, damped;
+  what that cannot solve is an error, never a number.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from bitwright.native import simd
+from bitwright.native.simd import LANES
+from bitwright.targets.crossbar.devices.cells import (
+    BOLTZMANN_VOLT_PER_KELVIN,
+    Cell,
+    middle,
+)
+from bitwright.targets.crossbar.solver import elements, kernels, nodal
+from bitwright.targets.crossbar.solver import march_kernel as mk
+from bitwright.targets.crossbar.solver import newton_kernel as nk
+from bitwright.targets.crossbar.solver.ladder import LEAST_OHM, Ladder
+from bitwright.targets.crossbar.solver.tables import tables_of
+
+Array = npt.NDArray[np.float64]
+MARCH_GROWTH = 300.0
+"""Marching makes numbers of up to about ``exp(MARCH_GROWTH)``: doubles can hold these."""
+
+MOVE = 5e-4
+"""The last step of Newton's method at most, in units of the voltage over which curves bend. The
+relative error of currents is below 0.4 of its square, so 1e-7."""
+
+STEPS = 60
+_KINDS = {"linear": kernels.LINEAR, "sram8t": kernels.SRAM, "reram1t1r": kernels.RERAM}
+_TABLED = {kernels.SRAM: kernels.SRAM_TABLE, kernels.RERAM: kernels.RERAM_TABLE}
+_LEAST_CHUNK, _CHUNK = 64, 4096
+"""Patterns that a thread solves at a time; for fewer a thread is not worth while."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Currents, and how well they are known.
+
+    Parameters
+    ----------
+    currents
+        (patterns, columns), in ampere, into the sense node.
+    last_move
+        The largest last step of Newton's method, in units of the read voltage; 0 for linear cells.
+    steps
+        Steps of Newton's method, of groups of eight columns.
+    groups
+        Groups of eight columns that were solved.
+    fallbacks
+        Groups that the damped solver had to do.
+    """
+
+    currents: Array
+    last_move: float
+    steps: int
+    groups: int
+    fallbacks: int
+
+
+class Columns:
+    """Columns with one ladder, as many as there are.
+
+    Parameters
+    ----------
+    ladder
+        The wires.
+    cell
+        The cells.
+    weights
+        (rows, columns): what multiplies each cell's storing element; 1 is a stored 1.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not one row of finite, non-negative numbers for each of the ladder's.
+    """
+
+    def __init__(self, ladder: Ladder, cell: Cell, weights: npt.ArrayLike) -> None:
+        array = np.asarray(weights, np.float64)
+        if array.ndim != 2 or len(array) != ladder.rows:
+            raise ValueError(f"weights are {array.shape}, not ({ladder.rows}, columns)")
+        if not (np.isfinite(array).all() and (array >= 0).all()):
+            raise ValueError("weights are negative or not finite")
+        self.ladder, self.cell, self.weights = ladder, cell, array
+        self._kind = _KINDS[cell.kind]
+        self._leaks = cell.unselected_share > 0
+        self._march = self._kind == kernels.LINEAR and self._growth() <= MARCH_GROWTH
+        padded = -array.shape[1] % LANES
+        self._planes = simd.aligned((2, len(array), array.shape[1] + padded), np.float64)
+        self._planes[0, :, : array.shape[1]] = array
+        self._planes[1, :, : array.shape[1]] = cell.unselected_share / cell.on_ohm * (array > 0)
+        if self._march:
+            self._planes[0] /= cell.on_ohm
+        self._tangents = _tangents(cell, ladder.read_volt)
+        self._bend = _bend_volt(cell, ladder.read_volt)
+        self._device = _device_memory(cell, ladder.read_volt)
+        if len(self._device) > elements.NUMBERS:
+            self._kind = _TABLED[self._kind]
+
+    def _growth(self) -> float:
+        wire = self.ladder.source_ohm + self.ladder.bit_ohm
+        most = self.weights.max(initial=0.0) / self.cell.on_ohm
+        return float(self.ladder.rows * np.sqrt(wire * most))
+
+    def solve(self, active: npt.NDArray[np.bool_], threads: int | None = None) -> Solution:
+        """Solve all columns under some patterns of word lines.
+
+        Parameters
+        ----------
+        active
+            (patterns, rows): which word lines are on.
+        threads
+            How many work on chunks of patterns; by default all cores that this process may use.
+
+        Raises
+        ------
+        ConvergenceError
+            If a column's solution cannot be found.
+        """
+        rows, columns = self.weights.shape
+        if active.ndim != 2 or active.shape[1] != rows or active.dtype != np.bool_:
+            raise ValueError(
+                f"active is {active.dtype} {active.shape}, not bool (patterns, {rows})"
+            )
+        active = np.ascontiguousarray(active)
+        out = np.empty((len(active), self._planes.shape[2]))
+        workers = threads or len(os.sched_getaffinity(0))
+        chunk = max(_LEAST_CHUNK, min(_CHUNK, -(-len(active) // workers)))
+        starts = range(0, len(active), chunk)
+        solve = self._linear if self._march else self._newton
+
+        def part_at(start: int) -> tuple[float, int, int]:
+            return solve(active[start : start + chunk], out[start : start + chunk])
+
+        if min(workers, len(starts)) > 1:
+            with ThreadPoolExecutor(workers) as pool:
+                parts = list(pool.map(part_at, starts))
+        else:
+            parts = [part_at(start) for start in starts]
+        worst = max((part[0] for part in parts), default=0.0)
+        fallbacks = sum(part[2] for part in parts)
+        if fallbacks:
+            for pattern, column in zip(*np.nonzero(out[:, :columns] < 0), strict=True):
+                out[pattern, column] = nodal.solve(
+                    self.ladder, self.cell, self.weights[:, column], active[pattern]
+                )
+        groups = 0 if self._march else len(active) * (out.shape[1] // LANES)
+        steps = sum(part[1] for part in parts)
+        return Solution(out[:, :columns], worst / self.ladder.read_volt, steps, groups, fallbacks)
+
+    def _linear(self, active: npt.NDArray[np.bool_], out: Array) -> tuple[float, int, int]:
+        ladder = self.ladder
+        kernels.linear(
+            ladder.feed == "far",
+            active,
+            self._leaks,
+            self._planes,
+            np.array([ladder.source_ohm + ladder.bit_ohm, ladder.source_ohm]),
+            np.array([ladder.read_volt, ladder.driver_ohm + ladder.sink_ohm]),
+            np.zeros(mk.NUMBERS),
+            np.zeros(ladder.rows + 1, np.int64),
+            np.zeros(ladder.rows + 1),
+            out,
+        )
+        return 0.0, 0, 0
+
+    def _newton(self, active: npt.NDArray[np.bool_], out: Array) -> tuple[float, int, int]:
+        ladder = self.ladder
+        driver = 1 / max(ladder.driver_ohm, LEAST_OHM)
+        sink = 1 / max(ladder.sink_ohm, LEAST_OHM)
+        far = ladder.feed == "far"
+        wires = np.array(
+            [
+                ladder.read_volt,
+                ladder.source_ohm,
+                ladder.bit_ohm,
+                driver if far else 0.0,
+                0.0 if far else driver,
+                sink,
+            ]
+        )
+        found: tuple[float, int, int] = kernels.newton(
+            self._kind,
+            active,
+            self._leaks,
+            self._planes,
+            self._tangents,
+            self._device,
+            wires,
+            simd.aligned(
+                (ladder.rows + 3 + ladder.rows // nk.FIELDS, nk.FIELDS, LANES), np.float64
+            ),
+            np.zeros((2, ladder.rows, 2), np.int64),
+            np.zeros(ladder.rows + 1),
+            np.array([MOVE * self._bend, STEPS]),
+            out,
+        )
+        return found
+
+
+def _bend_volt(cell: Cell, read_volt: float) -> float:
+    """Return the voltage over which a cell's current is not linear, or the read voltage if less."""
+    thermal = BOLTZMANN_VOLT_PER_KELVIN * getattr(cell, "temperature_kelvin", np.inf)
+    return float(min(read_volt, 4 * thermal, 0.4 * getattr(cell, "sinh_volt", np.inf)))
+
+
+@cache
+def _device_memory(cell: Cell, read_volt: float) -> Array:
+    """Return a cell's numbers, and behind them its tables if it has any."""
+    numbers = cell.numbers(read_volt)
+    tables = None
+    if len(numbers) and simd.level() == "avx512":
+        tables = tables_of(cell.kind, numbers, read_volt)
+    parts = [np.pad(numbers, (0, elements.NUMBERS - len(numbers)))]
+    parts += [table.ravel() for table in tables or ()]
+    memory = simd.aligned((sum(map(len, parts)),), np.float64)
+    memory[:] = np.concatenate(parts)
+    return memory
+
+
+@cache
+def _tangents(cell: Cell, read_volt: float) -> Array:
+    """Return the tangents at no drop: of a selected cell of weight 1, of a leak of 1 siemens."""
+    s, b, weight = np.array([read_volt]), np.zeros(1), np.ones(1)
+    x = middle(cell, s, b, weight, read_volt)
+    e = cell.elements(s, x, b, weight, read_volt)
+    inverse = 1 / (e.upper_by_x + e.lower_by_x)
+    k1, k2 = e.upper_by_s * inverse, e.lower_by_b * inverse
+    scales = float(cell.kind == "reram1t1r")
+    selected = [*(e.lower_by_x * k1), *(e.upper_by_x * k2), *e.lower, *x, scales, *k1, *(1 - k2)]
+    return np.array([selected, [1.0, 1.0, read_volt, 0.0, 0.0, 0.0, 1.0]], np.float64)

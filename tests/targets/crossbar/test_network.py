@@ -1,0 +1,164 @@
+"""Whole networks on arrays: counters, reproducibility, calibration, refused settings."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.networks import classifier, labelled
+
+from bitwright.errors import ConfigError, UnknownNameError
+from bitwright.ir import reference
+from bitwright.targets import get_target
+from bitwright.targets.crossbar.calibrate import calibrate
+from bitwright.targets.crossbar.lower import circuit
+from bitwright.targets.crossbar.mapping import windows_of
+from bitwright.targets.crossbar.sensing import Sensing
+
+TARGET = get_target("crossbar")
+LOSSY = {
+    "technology": "linear",
+    "device": {"on_ohm": 10e3},
+    "wires": {"source_ohm": 4.0, "bit_ohm": 4.0},
+}
+PROGRAM = classifier(1, (9, 7, 3))
+IMAGES = labelled(1, (9, 7, 3), 30).images
+
+
+def lowered(**settings):
+    return TARGET.lower(PROGRAM, TARGET.configure(settings))
+
+
+def error(design, images=IMAGES):
+    """Return how far the scores are from the program's, on average."""
+    found = TARGET.simulate(design, images, 1).outputs["scores"]
+    return np.abs(found - reference.run(PROGRAM, images)["scores"]).mean()
+
+
+def test_counters_are_what_a_direct_count_says():
+    design = lowered(technology="ideal", rows=50, flips="both")
+    counters = TARGET.simulate(design, IMAGES, 2).counters
+    values = reference.run(PROGRAM, IMAGES, ["b1"])
+    layer = design.layers["d2"]
+    bits, valid = windows_of(layer.dot, values["b1"])
+    valid = np.ones((1, bits.shape[1]), bool) if valid is None else valid
+    valid = np.tile(valid, (len(bits) // len(valid), 1))
+    weights = layer.dot.weights.reshape(20, -1).T
+    assert counters["plain_on_cells/d2"] == int((bits.astype(int) @ weights).sum())
+    assert counters["conversions/d2"] == len(bits) * 20 * len(layer.tiles)
+    on = lines = 0
+    for start in range(0, len(weights), 50):
+        part, known, stored = (
+            bits[:, start : start + 50],
+            valid[:, start : start + 50],
+            (weights[start : start + 50].copy()),
+        )
+        stored[:, 2 * stored.sum(axis=0) > len(stored)] ^= True
+        flip = 2 * part.sum(axis=1) > known.sum(axis=1)
+        applied = (part ^ flip[:, None]) & known
+        lines += int(applied.sum())
+        on += int((applied.astype(int) @ stored).sum())
+    assert counters["on_cells/d2"] == on
+    assert counters["word_lines/d2"] == lines
+    assert counters["current/d2"] == pytest.approx(on)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"flips": "random"}, {"adc_noise": 0.4}, {"sigma": 0.2, "stuck_on": 0.01}]
+)
+def test_results_do_not_depend_on_batches_or_threads(settings):
+    design = lowered(**LOSSY, **settings)
+    whole = TARGET.simulate(design, IMAGES, 2).outputs["scores"]
+    parts = [TARGET.simulate(design, IMAGES[k : k + 7], 1).outputs for k in range(0, 30, 7)]
+    assert np.array_equal(whole, np.concatenate([part["scores"] for part in parts]))
+
+
+def test_another_seed_draws_other_flips_and_cells():
+    one, other = (lowered(**LOSSY, sigma=0.3, flips="random", seed=seed) for seed in (0, 1))
+    first, second = (TARGET.simulate(d, IMAGES, 1).outputs["scores"] for d in (one, other))
+    assert not np.array_equal(first, second)
+
+
+def test_wires_make_partial_sums_too_small():
+    counters = TARGET.simulate(lowered(**LOSSY), IMAGES, 1).counters
+    assert counters["current/d2"] < 0.9 * counters["on_cells/d2"]
+
+
+def test_a_gain_brings_scores_nearer():
+    design = lowered(**LOSSY)
+    fitted = calibrate(
+        TARGET.lower(PROGRAM, TARGET.configure(LOSSY | {"calibrate": (), "flips": "none"})),
+        IMAGES[:10],
+    )
+    assert error(fitted) == error(design)  # nothing was asked for
+    asked = TARGET.configure(LOSSY | {"calibrate": ("gain",), "calibration": "none"})
+    changed = calibrate(_with(design, asked), IMAGES[:10])
+    assert changed.sensing["d2"].unit_amp < design.sensing["d2"].unit_amp
+    assert error(changed, IMAGES[10:]) < error(design, IMAGES[10:])
+
+
+@pytest.mark.parametrize("how", ["batchnorm", "thresholds"])
+def test_recalibration_matches_the_exact_network(how):
+    design = lowered(**LOSSY)
+    asked = TARGET.configure(LOSSY | {"calibrate": (how,), "calibration": "none"})
+    changed = calibrate(_with(design, asked), IMAGES)
+    exact = reference.run(PROGRAM, IMAGES, ["d2"])["d2"].reshape(-1, 20)
+    found = TARGET.simulate(_keeping(changed, "d2"), IMAGES, 1).outputs["d2"].reshape(-1, 20)
+    assert np.abs(found.mean(axis=0) - exact.mean(axis=0)).max() <= 0.6
+    if how == "batchnorm":
+        assert np.abs(found.std(axis=0) / exact.std(axis=0) - 1).max() < 0.1
+
+
+def _with(design, config):
+    return replace(design, config=config)
+
+
+def _keeping(design, name):
+    program = replace(design.program, outputs=(*design.program.outputs, name))
+    return replace(design, program=program)
+
+
+def test_a_converter_rounds_clips_and_shifts():
+    rng = np.random.default_rng(0)
+    sensing = Sensing(unit_amp=2.0, bits=2, full_scale=6.0, offset=0.5)
+    assert sensing.step == 2.0
+    assert sensing.counts(np.array([0.0, 2.0, 5.0, 100.0]), rng).tolist() == [0, 2, 4, 6]
+    noisy = Sensing(unit_amp=1.0, noise=0.5).counts(np.full(10_000, 7.0), rng)
+    assert noisy.mean() == pytest.approx(7.0, abs=0.03)
+    assert noisy.std() == pytest.approx(np.sqrt(0.25 + 1 / 12), rel=0.05)
+
+
+@pytest.mark.parametrize("bits", [0, -1])
+def test_a_converter_without_bits_is_refused(bits):
+    with pytest.raises(ConfigError, match="bits"):
+        Sensing(unit_amp=1.0, bits=bits, full_scale=4.0)
+    with pytest.raises(ConfigError, match="adc_bits"):
+        TARGET.configure({"adc_bits": bits})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"device": {"on_ohm": 0}}, "on_ohm is 0"),
+        ({"device": {"on_ohm": -5.0}}, "on_ohm"),
+        ({"device": {"on_off_ratio": 0.5}}, "on_off_ratio"),
+        ({"device": {"on_of_ratio": 5}}, "did you mean 'on_off_ratio'"),
+        ({"wires": {"source_ohm": -1.0}}, "source_ohm"),
+        ({"wires": {"rows": 3}}, "rows"),
+        ({"wires": {"read_volt": 0.0}}, "read_volt"),
+        ({"calibrate": ("gain",)}, "calibration images"),
+        ({"adc_range": "data"}, "adc_bits"),
+        ({"adc_range": "data", "adc_bits": 4}, "calibration images"),
+        ({"row_order": "active"}, "calibration images"),
+        ({"mapping": "xnor", "rows": 1}, "one row"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        lowered(**settings)
+
+
+def test_too_many_rows_and_unknown_nodes_are_refused():
+    with pytest.raises(ConfigError, match="rows"):
+        TARGET.configure({"rows": 4097})
+    with pytest.raises(UnknownNameError, match="7nm"):
+        circuit(TARGET.configure({"node": "7n"}))
