@@ -10,19 +10,35 @@ from bitwright.data import Dataset
 from bitwright.errors import DataError, ProgramError
 from bitwright.ir import Program
 from bitwright.records import DataInfo, Measurement, Record
+from bitwright.targets import get_target
 from tests.networks import classifier, labelled
 
 
+def in_batches_of(monkeypatch, images):
+    """Let every target take so many images at a time."""
+    monkeypatch.setattr(flow, "get_target", lambda name: replace(get_target(name), batch=images))
+
+
 def test_progress_is_told_until_the_end(monkeypatch):
-    monkeypatch.setattr(flow, "BATCH", 25)
+    in_batches_of(monkeypatch, 25)
     told = []
     flow.evaluate(classifier(), labelled(), progress=lambda *at: told.append(at))
-    assert told == [(25, 60), (50, 60), (60, 60)]
+    assert told == [("images", 25, 60), ("images", 50, 60), ("images", 60, 60)]
+
+
+def test_planning_is_told_apart_from_images():
+    told = []
+    flow.evaluate(
+        classifier(), labelled(), target="reuse", progress=lambda what, *_: told.append(what)
+    )
+    planned = told.count("planning")
+    assert planned > 0
+    assert told == ["planning"] * planned + ["images"]
 
 
 def test_batches_change_nothing(monkeypatch):
     whole = flow.evaluate(classifier(), labelled())
-    monkeypatch.setattr(flow, "BATCH", 7)
+    in_batches_of(monkeypatch, 7)
     parts = flow.evaluate(classifier(), labelled())
     assert np.array_equal(whole.scores, parts.scores)
     assert whole.record["correct"] == parts.record["correct"]

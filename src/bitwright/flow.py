@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from bitwright.batches import Batches
 from bitwright.data import Dataset
 from bitwright.errors import DataError, ProgramError
 from bitwright.ir.program import Program
 from bitwright.records import Measurement, Record
-from bitwright.targets import get_target
+from bitwright.targets import Target, get_target
 
-BATCH = 500
-"""Images between two reports of progress."""
-
-Progress = Callable[[int, int], None]
-"""Called with (parts of the plan or images done, parts or images in all)."""
+Progress = Callable[[str, int, int], None]
+"""Called with ("planning", parts done, parts in all), then with ("images", done, in all)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +55,7 @@ def evaluate(
     config: Mapping[str, Any] | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    resume: Path | None = None,
 ) -> Evaluation:
     """Run a classifier on a data set on one target and measure it.
 
@@ -70,7 +70,12 @@ def evaluate(
     threads
         How many threads the simulator uses; by default all cores that this process may use.
     progress
-        Called after each batch; before that, where a target plans for long, with parts of that.
+        Called after each batch; before that, where a target plans for long, with parts of the
+        plan.
+
+    resume
+        A folder where each batch's results are kept as they come, and taken from if they are there.
+        The clock then counts what this call ran alone.
 
     Raises
     ------
@@ -79,37 +84,45 @@ def evaluate(
     DataError
         If images or labels do not fit it.
     UnknownNameError, ConfigError
-        If there is no such target or setting.
+        If there is no such target or setting, or the folder cannot be written.
     """
+    report = progress or (lambda _what, _done, _of: None)
     chosen = get_target(target)
     settings = chosen.configure(config or {})
     classes = _classes(program)
     _check_labels(data, classes)
-    design = chosen.lower(program, settings, progress)
+    design = chosen.lower(program, settings, lambda done, of: report("planning", done, of))
     chosen.simulate(design, data.images[:1], threads)  # compiles kernels, so the clock does not
+    batches = (
+        None if resume is None else Batches(resume, _deciding(program, target, chosen, settings))
+    )
     scores = np.empty((len(data), classes), np.int64)
     predicted = np.empty(len(data), np.int64)
     counters: dict[str, int | float] = {}
-    seconds = 0.0
-    for start in range(0, len(data), BATCH):
-        batch = data.images[start : start + BATCH]
-        began = time.perf_counter()
-        result = chosen.simulate(design, batch, threads)
-        seconds += time.perf_counter() - began
-        scores[start : start + BATCH] = result.outputs[program.logits or ""]
-        predicted[start : start + BATCH] = result.outputs[program.decision or ""]
-        for name, value in result.counters.items():
+    seconds, ran = 0.0, 0
+    for start in range(0, len(data), chosen.batch):
+        part = slice(start, min(start + chosen.batch, len(data)))
+        batch = data.images[part]
+        found = None if batches is None else batches.find(batch)
+        if found is None:
+            began = time.perf_counter()
+            result = chosen.simulate(design, batch, threads)
+            seconds += time.perf_counter() - began
+            ran += len(batch)
+            outputs = result.outputs
+            found = outputs[program.logits or ""], outputs[program.decision or ""], result.counters
+            if batches is not None:
+                batches.keep(batch, *found)
+        scores[part], predicted[part], added = found
+        for name, value in added.items():
             counters[name] = counters.get(name, 0) + value
-        if progress is not None:
-            progress(min(start + BATCH, len(data)), len(data))
+        report("images", part.stop, len(data))
     correct = int((predicted == data.labels).sum())
     measurements = (
         Measurement("accuracy", correct / len(data), "share", "simulated"),
         Measurement("correct", correct, "image", "simulated"),
         Measurement("images", len(data), "image", "counted"),
-        Measurement(
-            "images_per_second", len(data) / seconds, "image/s", "simulated", source=_machine()
-        ),
+        *_speed(ran, seconds),
         *chosen.measure(design, counters),
     )
     record = Record(
@@ -128,6 +141,24 @@ def versions() -> dict[str, str]:
     """Return the versions of what the numbers depend on."""
     packages = {name: metadata.version(name) for name in ("bitwright", "numpy", "numba")}
     return packages | {"python": platform.python_version()}
+
+
+def _deciding(program: Program, name: str, target: Target, settings: Any) -> dict[str, Any]:
+    """Return what decides an evaluation, but for the images."""
+    return {
+        "program": program.digest,
+        "target": name,
+        "config": target.settings(settings),
+        "versions": versions(),
+    }
+
+
+def _speed(images: int, seconds: float) -> Iterator[Measurement]:
+    """Yield the simulator's speed, if it ran."""
+    if images:
+        yield Measurement(
+            "images_per_second", images / seconds, "image/s", "simulated", source=_machine()
+        )
 
 
 def _machine() -> str:

@@ -80,6 +80,34 @@ def table(columns: dict[str, bool]) -> Table:
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on standard error if it is a terminal; yield ``(done, total) -> None``."""
+    with _bars() as bars:
+        task = bars.add_task(what, total=None)
+
+        def update(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total)
+
+        yield update
+
+
+@contextmanager
+def steps(title: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show one bar for steps that follow each other; yield ``(step, done, total) -> None``."""
+    with _bars() as bars:
+        task = bars.add_task(title, total=None)
+        now = [""]
+
+        def update(what: str, done: int, total: int) -> None:
+            if what != now[0]:
+                now[0] = what
+                # Time that is left is of this step alone.
+                bars.reset(task, total=total, description=f"{title}: {what}")
+            bars.update(task, completed=done, total=total)
+
+        yield update
+
+
+def _bars() -> Progress:
+    """Return bars on standard error, which are shown if it is a terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -87,13 +115,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
     )
     screen = Console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bars:
-        task = bars.add_task(what, total=None)
-
-        def update(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total)
-
-        yield update
+    return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
 
 def load_data(name: str, data_dir: Path | None, limit: int | None) -> Any:

@@ -28,6 +28,13 @@ Report = Annotated[
     Path | None, typer.Option("--report", metavar="FILE", help="Write a page (HTML).")
 ]
 
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        "--resume", metavar="DIR", help="Keep each batch there, and go on where a run was stopped."
+    ),
+]
+
 
 def evaluate(
     model: common.Model,
@@ -39,6 +46,7 @@ def evaluate(
     threads: common.Threads = None,
     json_file: common.Json = None,
     report: Report = None,
+    resume: Resume = None,
 ) -> None:
     """Evaluate a network: how accurate, and what it costs, on each target."""
     from bitwright import flow, zoo  # noqa: PLC0415 - imported when needed
@@ -52,7 +60,7 @@ def evaluate(
     images = common.load_data(data, data_dir, limit)
     evaluations = []
     for name in dict.fromkeys(target):
-        with common.progress(f"evaluating on {name}") as update:
+        with common.steps(f"evaluating on {name}") as update:
             evaluations.append(
                 flow.evaluate(
                     program,
@@ -61,6 +69,7 @@ def evaluate(
                     config=settings.get(name, {}),
                     threads=threads,
                     progress=update,
+                    resume=resume,
                 )
             )
     common.write_json([e.record.to_json() for e in evaluations], json_file)

@@ -64,6 +64,8 @@ class Target:
         ``(design, batch, threads) -> Simulation``; `batch` is (images, *input shape).
     measure
         ``(design, counters) -> measurements``; the counters are sums over all batches.
+    batch
+        How many images are simulated between two reports of progress.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Target:
     lower: Lower
     simulate: Callable[[Any, Array, int | None], Simulation]
     measure: Callable[[Any, Counters], tuple[Measurement, ...]]
+    batch: int = 500
 
     def configure(self, settings: Mapping[str, Any]) -> Any:
         """Return a config from plain settings, as a TOML file or the command line gives them.

@@ -69,8 +69,11 @@ def ladders(rows):
     )
 
 
+SHORT = st.integers(1, 40)
+
+
 @st.composite
-def columns(draw, kinds=("linear", "sram8t", "reram1t1r"), rows=st.integers(1, 40)):
+def columns(draw, kinds=("linear", "sram8t", "reram1t1r"), rows=SHORT):
     """Columns with spread, cells that are missing, and word lines of any density."""
     ladder, cell = draw(ladders(rows)), draw(cells(kinds))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))

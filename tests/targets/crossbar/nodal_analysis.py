@@ -62,8 +62,9 @@ class Circuit:
             return excess, matrix
 
         excess, matrix = balance(volts)
+        settled = 0 if free else 2
         for _ in range(200):
-            if not free:
+            if settled == 2:
                 break
             step = np.linalg.solve(matrix, -excess.astype(np.float64))
             share, size = 1.0, np.abs(excess).sum()
@@ -75,8 +76,7 @@ class Circuit:
                 share /= 2
             moved = share * np.abs(step).max()
             volts = tried
-            if moved < 1e-17 or (moved < 1e-13 and share < 1e-6):
-                break
+            settled += moved < 1e-13
         else:
             raise AssertionError("the reference did not converge")
         return lambda name: volts[self.root(name)]

@@ -7,10 +7,17 @@ import pytest
 from tests.targets.crossbar import nodal_analysis
 
 from bitwright.errors import ConfigError, UnknownNameError
-from bitwright.targets.crossbar.devices import PARAMETERS, TECHNOLOGIES, cell_preset, read_volt
-from bitwright.targets.crossbar.devices import presets, wires
+from bitwright.targets.crossbar.devices import (
+    PARAMETERS,
+    TECHNOLOGIES,
+    cell_preset,
+    presets,
+    read_volt,
+    wires,
+)
 from bitwright.targets.crossbar.devices.cells import Linear, Reram1T1R, Sram8T
 from bitwright.targets.crossbar.devices.wires import wire_ohm, word_line_ohm
+from bitwright.targets.crossbar.solver.ladder import Ladder
 
 NODES = ("7nm", "10nm", "14nm", "22nm", "45nm")
 
@@ -121,6 +128,9 @@ def test_every_number_says_where_it_comes_from():
             assert value in known or isinstance(value, str)
         for value in asdict(wires.NODES[node]).values():
             assert value in known
+    ends = Ladder(rows=1, source_ohm=0, bit_ohm=0, read_volt=1)
+    assert ends.driver_ohm == PARAMETERS["driver_ohm"].value
+    assert ends.sink_ohm == PARAMETERS["sink_ohm"].value
     for name, parameter in PARAMETERS.items():
         assert parameter.provenance in ("published", "derived", "assumed"), name
         assert len(parameter.source) > 15, name

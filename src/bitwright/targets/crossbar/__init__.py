@@ -4,7 +4,7 @@ from bitwright.targets.base import Target
 from bitwright.targets.crossbar.design import Config, Design
 from bitwright.targets.crossbar.lower import lower
 from bitwright.targets.crossbar.measure import measure
-from bitwright.targets.crossbar.simulate import simulate
+from bitwright.targets.crossbar.simulate import BATCH, simulate
 
 
 def _ideal() -> Config:
@@ -19,6 +19,7 @@ TARGET = Target(
     lower=lower,
     simulate=simulate,
     measure=measure,
+    batch=BATCH,
 )
 
 __all__ = ["TARGET", "Config", "Design"]

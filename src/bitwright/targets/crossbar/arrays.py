@@ -13,7 +13,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +34,8 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
-    """What an array does at once, for all windows of some images.
+class Pattern:
+    """What is put on an array at once, for all windows of some images.
 
     Parameters
     ----------
@@ -53,8 +53,12 @@ class Read:
         (windows or 1, columns): sums of W' over those.
     inverted
         (windows of all images,) bool: where A' is A inverted.
-    currents
-        (windows of all images, columns): in ampere, or in cells if they are ideal.
+    lines
+        (windows of all images, word lines) bool: which word lines are on, of those read.
+    cells
+        (word lines, columns) bool: what is stored in their cells.
+    first
+        Which row of the array has the first of them.
     """
 
     number: int
@@ -67,7 +71,36 @@ class Read:
     sizes: Array
     column_sums: Array
     inverted: Mask
+    lines: Mask
+    cells: Mask
+    first: int
+
+    def ideal(self) -> Array:
+        """Return how many cells of each column conduct, (windows of all images, columns)."""
+        return self.lines.astype(np.float32) @ self.cells.astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Read(Pattern):
+    """What an array gives for that.
+
+    Parameters
+    ----------
+    currents
+        (windows of all images, columns): in ampere, or in cells if they are ideal.
+    """
+
     currents: Array
+
+
+class Survey(Protocol):
+    """What looks at how a layer's arrays work."""
+
+    def add(self, read: Read, sensed: Sensed) -> None:
+        """Look at what is read of all windows."""
+
+    def close(self, value: Mask, dots: Array) -> None:
+        """Look at the dot products, (windows of all images, outputs), of bits."""
 
 
 class Arrays:
@@ -112,6 +145,21 @@ class Arrays:
 
     def reads(self, value: Mask) -> Iterator[Read]:
         """Yield what the arrays do for some images' bits (images, *shape)."""
+        for pattern in self.patterns(value):
+            yield Read(**vars(pattern), currents=self._currents(pattern))
+
+    def multipliers(self, number: int) -> Array:
+        """Return what multiplies the cells' storing elements, (rows, columns) of an array.
+
+        Parameters
+        ----------
+        number
+            Which tile; of a layer whose cells are a circuit.
+        """
+        return self._columns[number].weights
+
+    def patterns(self, value: Mask) -> Iterator[Pattern]:
+        """Yield what is put on the arrays for some images' bits (images, *shape)."""
         flips = self.config.flips
         bits, valid = windows_of(self.layer.dot, value)
         every = None if valid is None else np.tile(valid, (len(value), 1))
@@ -137,27 +185,30 @@ class Arrays:
                     applied &= known
                     here = valid[:, inputs].astype(np.float64)
                     sizes, sums = here.sum(axis=1), here @ stored.astype(np.float64)
-                currents = self._currents(number, rows.start, applied, known)
-                yield Read(
+                lines = self._lines(applied, known)
+                cells = self._place(stored, ~stored)
+                after = len(tile.inputs) - rows.start
+                first = self.rows - after * len(cells) // len(stored)
+                yield Pattern(
                     number, tile, rows, tile.flipped[k], stored, part, applied, sizes, sums,
-                    inverted[:, k], currents,
+                    inverted[:, k], lines, cells, first,
                 )  # fmt: skip
 
-    def _currents(self, number: int, start: int, applied: Mask, known: Mask | None) -> Array:
-        """Return what a tile's columns give with some of its rows on, from row `start`."""
-        tile = self._stored[number]
-        lines = applied
-        double = 1
-        if self.config.mapping == "xnor":
-            off = ~applied if known is None else ~applied & known
-            lines, double = np.stack([applied, off], axis=2).reshape(len(applied), -1), 2
+    def _lines(self, applied: Mask, known: Mask | None) -> Mask:
+        """Return which word lines are on."""
+        if self.config.mapping == "and":
+            return applied
+        off = ~applied if known is None else ~applied & known
+        return np.stack([applied, off], axis=2).reshape(len(applied), -1)
+
+    def _currents(self, pattern: Pattern) -> Array:
+        """Return what an array's columns give."""
         if not self._columns:
-            cells = self._place(tile, ~tile)[double * start : double * start + lines.shape[1]]
-            return (lines.astype(np.float32) @ cells.astype(np.float32)).astype(np.float64)
-        first = self.rows - double * (len(tile) - start)
+            return pattern.ideal().astype(np.float64)
+        lines, first = pattern.lines, pattern.first
         word_lines = np.zeros((len(lines), self.rows), np.bool_)
         word_lines[:, first : first + lines.shape[1]] = lines
-        return self._columns[number].solve(word_lines, 1).currents
+        return self._columns[pattern.number].solve(word_lines, 1).currents
 
     def _random_flips(self, value: Mask) -> list[Mask]:
         """Return for each tile (windows of all images, reads), one in two."""
@@ -171,7 +222,11 @@ class Arrays:
         return np.random.default_rng([self.config.seed, self._index, purpose, key])
 
     def dots(
-        self, value: Mask, sensing: Sensing, correction: Correction | None = None
+        self,
+        value: Mask,
+        sensing: Sensing,
+        correction: Correction | None = None,
+        survey: Survey | None = None,
     ) -> tuple[Array, Counters]:
         """Return the dot products of some images' bits, and what the arrays did for them.
 
@@ -183,6 +238,8 @@ class Arrays:
             How currents become counts.
         correction
             What is done to dot products afterwards.
+        survey
+            What looks on, if there is one.
 
         Returns
         -------
@@ -194,39 +251,64 @@ class Arrays:
         noise = [self._rng(image, 1) for image in value] if sensing.noise else []
         for read in self.reads(value):
             tally.add(read, sensing.unit_amp)
-            add(read, self.config.mapping, sensing, noise, total)
+            sensed = sense(read.currents, sensing, noise)
+            add(read, self.config.mapping, sensed, total)
+            if survey is not None:
+                survey.add(read, sensed)
         total = np.rint(total)
         if correction is not None:
             total = np.rint(total * correction.scale + correction.shift)
+        if survey is not None:
+            survey.close(value, total)
         return total, tally.counters(len(value))
 
 
-def add(
-    read: Read, mapping: str, sensing: Sensing, noise: list[np.random.Generator], total: Array
-) -> None:
-    """Add what a read senses to dot products, (windows of all images, outputs).
+@dataclass(frozen=True, eq=False)
+class Sensed:
+    """What is sensed, (windows of all images, columns): `counts` by `unit` in cells.
+
+    With `rounded` the nearest whole number is what counts.
+    """
+
+    counts: Array
+    unit: float
+    rounded: bool
+
+    def cells(self) -> Array:
+        """Return what is sensed in cells."""
+        found = self.counts * (1.0 / self.unit)
+        return np.rint(found) if self.rounded else found
+
+
+def sense(currents: Array, sensing: Sensing, noise: list[np.random.Generator]) -> Sensed:
+    """Return what is sensed of currents, (windows of all images, columns).
 
     Parameters
     ----------
     noise
         What draws each image's, if there is any.
     """
-    counts, unit = read.currents, sensing.unit_amp
-    if not sensing.plain:
-        parts = np.split(counts, len(noise)) if noise else [counts]
-        draws = noise or [np.random.default_rng(0)]
-        counts = np.concatenate([sensing.counts(*pair) for pair in zip(parts, draws, strict=True)])
-        unit = 1.0
+    if sensing.plain:
+        return Sensed(currents, sensing.unit_amp, True)
+    parts = np.split(currents, len(noise)) if noise else [currents]
+    draws = noise or [np.random.default_rng(0)]
+    counts = [sensing.counts(*pair) for pair in zip(parts, draws, strict=True)]
+    return Sensed(np.concatenate(counts), 1.0, False)
+
+
+def add(read: Read, mapping: str, sensed: Sensed, total: Array) -> None:
+    """Add what is sensed of a read to dot products, (windows of all images, outputs)."""
     part = np.ascontiguousarray(total[:, read.tile.outputs])
     if mapping == "xnor":
-        add_agreements(counts, unit, sensing.plain, read.sizes, part)
+        add_agreements(sensed.counts, sensed.unit, sensed.rounded, read.sizes, part)
     else:
         columns = np.where(read.flipped, -1.0, 1.0)
         rows = np.where(read.inverted, -1.0, 1.0)
         ones = read.applied.sum(axis=1).astype(np.float64)
         add_read(
-            counts, unit, sensing.plain, read.column_sums, ones, read.sizes, columns, rows, part
-        )
+            sensed.counts, sensed.unit, sensed.rounded, read.column_sums, ones, read.sizes, columns,
+            rows, part,
+        )  # fmt: skip
     total[:, read.tile.outputs] = part
 
 

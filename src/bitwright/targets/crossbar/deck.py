@@ -201,8 +201,8 @@ def _column(ladder: Ladder, cell: Cell, column: int, weights: Array, active: Mas
             lines.append(f"rs{name} {source(row)} {source(row + 1)} {wire}")
         if ladder.bit_ohm > 0:
             lines.append(f"rb{name} {bit(row)} {bit(row + 1)} {_number(ladder.bit_ohm)}")
-    for row in np.flatnonzero(weights > 0):
-        name, s, b = f"{column}_{row}", source(int(row)), bit(int(row))
+    for row in np.flatnonzero(weights > 0).tolist():
+        name, s, b = f"{column}_{row}", source(row), bit(row)
         weight = _number(weights[row])
         if not active[row]:
             if cell.unselected_share > 0:

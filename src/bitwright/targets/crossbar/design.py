@@ -69,6 +69,8 @@ class Config:
         of the exact network. "thresholds": shift of each neuron, so that its bit is 1 as often.
     calibration, calibration_images
         The data set whose training images calibrate, and how many of them.
+    cost
+        Settings of the cost models (`bitwright.targets.crossbar.cost.Settings`).
     seed
         Of all that is drawn.
     sample
@@ -96,6 +98,7 @@ class Config:
     calibrate: tuple[Calibration, ...] = ()
     calibration: str = ""
     calibration_images: Annotated[int, Field(ge=1, le=100_000)] = 100
+    cost: Mapping[str, str | int | bool] = field(default_factory=dict)
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     sample: Annotated[int, Field(ge=0, le=10_000)] = 1
 

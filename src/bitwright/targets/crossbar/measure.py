@@ -6,12 +6,65 @@ from collections.abc import Iterator
 
 from bitwright.records import Measurement, Method
 from bitwright.targets.base import Counters, work_measurements
+from bitwright.targets.crossbar.cost import (
+    Settings,
+    activities,
+    compare,
+    cost_measurements,
+    design_costs,
+    network_cost,
+)
 from bitwright.targets.crossbar.design import Design
+from bitwright.targets.crossbar.distributions import distributions
 
 
 def measure(design: Design, counters: Counters) -> tuple[Measurement, ...]:
     """Return partial sums with and without flips, and what was done, for each layer."""
-    return (*work_measurements(design.program), *_counts(design, counters))
+    return (
+        *work_measurements(design.program),
+        *_counts(design, counters),
+        *distributions(design, counters),
+        *_costs(design, counters),
+    )
+
+
+def _costs(design: Design, counters: Counters) -> Iterator[Measurement]:
+    """Yield energy, latency and area: of each layer, of the network item by item, beside "plain".
+
+    "plain" is the same arrays without flips doing the same work: what wires lose to the larger
+    currents is left out (`bitwright.targets.crossbar.cost.activities`). Ideal cells cost nothing.
+    """
+    if design.cell is None or not any(name.startswith("images/") for name in counters):
+        return
+    settings = Settings(**design.config.cost)
+    layers = design_costs(design, counters, settings)
+    network = network_cost(layers)
+    for cost in layers:
+        yield from (
+            m for m in cost_measurements(cost, settings) if "_" not in m.metric.split("/")[0]
+        )
+    yield from cost_measurements(network, settings)
+    if design.config.flips == "none":
+        return
+    plain = network_cost(design_costs(design, counters, settings, plain=True), "plain")
+    yield from cost_measurements(plain, settings)
+    found = compare(plain, network)
+    yield _share("energy_saved", found.energy_saved, "each with the converter that it needs")
+    yield _share("latency_paid", found.latency_paid, "each with the converter that it needs")
+    yield _share("area_paid", found.area_paid, "each with the converter that it needs")
+    bits = max(a.adc_bits for a in activities(design, counters, plain=True))
+    alike = [
+        network_cost(design_costs(design, counters, settings, adc_bits=bits, plain=p))
+        for p in (True, False)
+    ]
+    same = compare(*alike)
+    yield _share("energy_saved_same_adc", same.energy_saved, f"both with {bits}-bit converters")
+
+
+def _share(metric: str, value: float, source: str) -> Measurement:
+    return Measurement(
+        metric, value, "share", "estimated", f"cost models of energy/network; {source}"
+    )
 
 
 def _counts(design: Design, counters: Counters) -> Iterator[Measurement]:
@@ -29,7 +82,8 @@ def _counts(design: Design, counters: Counters) -> Iterator[Measurement]:
         if what in totals:
             yield Measurement(what, totals[what], unit, _method(what))
     if totals:
-        saved = 1 - totals["on_cells"] / max(totals["plain_on_cells"], 1)
+        plain = totals["plain_on_cells"]
+        saved = 1 - totals["on_cells"] / plain if plain else 0.0
         yield Measurement("partial_sum_saved", saved, "share", "counted")
 
 
@@ -38,7 +92,8 @@ def _method(what: str) -> Method:
 
 
 def _saved(counters: Counters, name: str) -> float:
-    return 1 - counters[f"on_cells/{name}"] / max(counters[f"plain_on_cells/{name}"], 1)
+    plain = counters[f"plain_on_cells/{name}"]
+    return 1 - counters[f"on_cells/{name}"] / plain if plain else 0.0
 
 
 _UNITS = {

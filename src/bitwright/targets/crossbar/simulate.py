@@ -11,13 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from bitwright.ir import reference
+from bitwright.ir.ops import Threshold
 from bitwright.ir.program import check_batch
 from bitwright.targets.base import Counters, Simulation
 from bitwright.targets.crossbar.arrays import Arrays
 from bitwright.targets.crossbar.design import Design
+from bitwright.targets.crossbar.distributions import LayerSurvey, exact_dots, threshold_of
 
 CHUNK = 8
 """Images that a thread takes at a time; bounds the memory that currents take."""
+
+BATCH = 64
+"""Images between two reports of progress: of a network of 10^6 columns, about ten seconds."""
 
 
 @lru_cache(maxsize=2)
@@ -36,25 +41,26 @@ def simulate(design: Design, batch: npt.NDArray[Any], threads: int | None) -> Si
     arrays = arrays_of(design)
 
     def part(start: int) -> tuple[dict[str, npt.NDArray[Any]], Counters]:
-        counters: Counters = {}
-
-        def by_arrays(name: str) -> reference.Compute:
-            def compute(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
-                dots, found = arrays[name].dots(
-                    value, design.sensing[name], design.corrections.get(name)
-                )
-                counters.update(found)
-                return dots.astype(np.int64).reshape(len(value), *program.types[name].shape)
-
-            return compute
-
         chunk = images[start : start + CHUNK]
-        made = {name: by_arrays(name) for name in arrays}
-        outputs = {
-            name: value
-            for name, value in reference.trace(program, chunk, made)
-            if name in program.outputs
-        }
+        sample = len(chunk[: max(design.config.sample - start, 0)])
+        counters: Counters = {"sample_images": sample} if sample else {}
+        exact = reference.trace(
+            program,
+            chunk[:sample],
+            {name: _surveyed(design, arrays[name], counters) for name in arrays},
+        )
+        made = {name: _by_arrays(design, arrays[name], counters) for name in arrays}
+        outputs, begun = {}, False
+        for name, value in reference.trace(program, chunk, made):
+            begun |= name in arrays
+            if name in program.outputs:
+                outputs[name] = value
+            if not sample:
+                continue
+            _, wanted = next(exact)
+            if begun and isinstance(program.definitions.get(name), Threshold):
+                counters[f"network_bits/{name}"] = wanted.size
+                counters[f"network_bits_off/{name}"] = int((value[:sample] != wanted).sum())
         return outputs, counters
 
     starts = range(0, len(images), CHUNK)
@@ -70,3 +76,31 @@ def simulate(design: Design, batch: npt.NDArray[Any], threads: int | None) -> Si
         name: np.concatenate([found[name] for found, _ in parts]) for name in program.outputs
     }
     return Simulation(outputs, counters)
+
+
+def _by_arrays(design: Design, arrays: Arrays, counters: Counters) -> reference.Compute:
+    """Return what does a layer by its arrays and counts what they do."""
+    name = arrays.layer.name
+    shape = design.program.types[name].shape
+
+    def compute(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        dots, found = arrays.dots(value, design.sensing[name], design.corrections.get(name))
+        counters.update(found)
+        return dots.astype(np.int64).reshape(len(value), *shape)
+
+    return compute
+
+
+def _surveyed(design: Design, arrays: Arrays, counters: Counters) -> reference.Compute:
+    """Return what does a layer exactly and counts what its arrays would make of the same bits."""
+    name = arrays.layer.name
+    shape = design.program.types[name].shape
+    survey = LayerSurvey(arrays.layer, design.config, threshold_of(design.program, name))
+
+    def compute(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        arrays.dots(value, design.sensing[name], design.corrections.get(name), survey)
+        counters.update(survey.counters())
+        exact = exact_dots(arrays.layer, value)
+        return exact.astype(np.int64).reshape(len(value), *shape)
+
+    return compute

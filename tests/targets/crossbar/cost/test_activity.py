@@ -15,6 +15,7 @@ from bitwright.targets.crossbar.cost import (
     design_costs,
     full_range_bits,
     network_cost,
+    technology_of,
 )
 from bitwright.targets.crossbar.lower import lower
 from bitwright.targets.crossbar.simulate import simulate
@@ -93,6 +94,11 @@ def test_costs_of_a_design_add_up_to_a_network_s():
     assert [cost.name for cost in cured] == list(design.layers)
     assert found.cured.joule == pytest.approx(sum(cost.joule for cost in cured))
     assert found.energy_saved > 0
+    # The same work on other arrays.
+    reram = technology_of("7nm", "reram1t1r")
+    other = design_costs(design, counters, technology=reram)
+    assert other[0].energy_joule["ADC"] == cured[0].energy_joule["ADC"]
+    assert other[0].area_m2["cells"] < cured[0].area_m2["cells"]
 
 
 @pytest.mark.parametrize(

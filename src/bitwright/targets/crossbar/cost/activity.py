@@ -212,14 +212,14 @@ def activities(
             flipped_columns=sum(int(tile.flipped.sum()) for tile in layer.tiles),
         )
         if plain:
-            grown = each["plain_on_cells"] / each["on_cells"] if each["on_cells"] else 1.0
+            share = found.current / each["on_cells"] if each["on_cells"] else 1.0
             found = replace(
                 found,
                 flips="none",
                 adc_bits=bits or full_range_bits(inputs),
                 word_lines=each["plain_word_lines"],
                 on_cells=each["plain_on_cells"],
-                current=found.current * grown,
+                current=share * each["plain_on_cells"],
                 inverted_reads=0.0,
                 flipped_columns=0,
             )

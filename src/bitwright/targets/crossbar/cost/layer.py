@@ -91,13 +91,20 @@ def design_costs(
     counters: Counters,
     settings: Settings | None = None,
     *,
+    technology: Technology | None = None,
     adc_bits: int | None = None,
     plain: bool = False,
 ) -> tuple[LayerCost, ...]:
     """Return what every layer of a design takes that was simulated.
 
+    A network that the wires break has other activations, often fewer ones: to compare a cure with
+    the plain array take the same run with and without `plain`, or ideal cells for what they do and
+    a `technology` for what that takes.
+
     Parameters
     ----------
+    technology
+        Of the arrays; None for the design's.
     counters, adc_bits, plain
         As `activities` takes them.
 
@@ -107,7 +114,8 @@ def design_costs(
         As `layer_cost` raises it.
     """
     config = design.config
-    technology = technology_of(config.node, config.technology, design.cell, design.ladder)
+    if technology is None:
+        technology = technology_of(config.node, config.technology, design.cell, design.ladder)
     found = activities(design, counters, adc_bits=adc_bits, plain=plain)
     return tuple(layer_cost(activity, technology, settings) for activity in found)
 
@@ -181,6 +189,15 @@ class Comparison:
     def energy_saved(self) -> float:
         """Share of the plain array's energy; negative if the cure takes more."""
         return 1 - self.cured.joule / self.plain.joule
+
+    @property
+    def current_share(self) -> float:
+        """Share of the plain array's energy that columns' currents take: all that sparsity saves.
+
+        The energy saved is at most this times the reduction of currents, less what logic adds.
+        """
+        taken = sum(self.plain.energy_joule[item] for item in ("cells", "ADC inputs"))
+        return taken / self.plain.joule
 
     @property
     def latency_paid(self) -> float:

@@ -19,6 +19,7 @@ all regions of operation", 1995). A memristor is ``I = scale sinh(v / sinh_volt)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -34,9 +35,21 @@ class Cell(Protocol):
     """One kind of cell."""
 
     kind: ClassVar[str]
-    on_ohm: float
-    on_off_ratio: float
-    unselected_share: float
+
+    @property
+    def on_ohm(self) -> float:
+        """Read voltage by current of a cell that is on."""
+
+    @property
+    def on_off_ratio(self) -> float:
+        """What a weight of 1 conducts by what one of 0 does."""
+
+    @property
+    def unselected_share(self) -> float:
+        """Conductance of a cell whose word line is off, in units of ``1 / on_ohm``."""
+
+    def __hash__(self) -> int:
+        """Cells are frozen."""
 
     def numbers(self, read_volt: float) -> Array:
         """Return what the emitted code takes, in its order."""
@@ -82,7 +95,7 @@ class Linear:
     def __post_init__(self) -> None:
         _check(self)
 
-    def numbers(self, read_volt: float) -> Array:  # noqa: ARG002, D102 - as in `Cell`
+    def numbers(self, read_volt: float) -> Array:  # noqa: D102 - as in `Cell`
         return np.zeros(0)
 
     def elements(  # noqa: D102 - as in `Cell`
@@ -91,7 +104,7 @@ class Linear:
         x: Array,
         b: Array,
         weight: Array,
-        read_volt: float,  # noqa: ARG002
+        read_volt: float,
     ) -> Elements:
         half = 2 * weight / self.on_ohm
         return Elements(half * (s - x), half, half, half * (x - b), half, half)
@@ -135,20 +148,15 @@ class Sram8T:
     def numbers(self, read_volt: float) -> Array:  # noqa: D102 - as in `Cell`
         fet = _Transistor.of(self)
         return np.array(
-            [fet.pinch_off, fet.half_inverse, self._specific(read_volt), fet.modulation]
+            [fet.pinch_off, fet.half_inverse, _specific_ampere(self, read_volt), fet.modulation]
         )
 
     def elements(  # noqa: D102 - as in `Cell`
         self, s: Array, x: Array, b: Array, weight: Array, read_volt: float
     ) -> Elements:
         fet = _Transistor.of(self)
-        scale = self._specific(read_volt) * weight
+        scale = _specific_ampere(self, read_volt) * weight
         return Elements(*fet.flow(s, x, scale), *fet.flow(x, b, scale))
-
-    def _specific(self, read_volt: float) -> float:
-        fet = _Transistor.of(self)
-        x = balance(lambda x: fet.flow(read_volt, x, 1.0)[0] - fet.flow(x, 0.0, 1.0)[0], read_volt)
-        return float(read_volt / self.on_ohm / fet.flow(x, 0.0, 1.0)[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,9 +263,19 @@ class _Transistor:
         return log**2, 2 * log * self.half_inverse / (1 + np.exp(-z))
 
 
+@cache
+def _specific_ampere(cell: Sram8T, read_volt: float) -> float:
+    """Return the scale with which two transistors in series carry ``read_volt / on_ohm``."""
+    fet = _Transistor.of(cell)
+    x = balance(lambda x: fet.flow(read_volt, x, 1.0)[0] - fet.flow(x, 0.0, 1.0)[0], read_volt)
+    return float(read_volt / cell.on_ohm / fet.flow(x, 0.0, 1.0)[0])
+
+
 def balance(difference, highest: float) -> float:  # type: ignore[no-untyped-def]
     """Return the voltage in [0, highest] at which a falling difference is 0."""
-    from scipy.optimize import brentq  # noqa: PLC0415 - scipy.optimize takes long to import
+    from scipy.optimize import (  # type: ignore[import-untyped]  # noqa: PLC0415 - takes long
+        brentq,
+    )
 
     return float(brentq(difference, 0.0, highest, xtol=1e-16, rtol=1e-15))
 

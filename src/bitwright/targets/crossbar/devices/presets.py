@@ -2,11 +2,11 @@
 
 Requirements:
 
-- A preset is a start for sweeps, not a claim about one foundry's cell: what the sources leave open is
-  marked `assumed`.
-- The read port of an 8T-SRAM cell is two transistors of the node's smallest size. Their threshold is
-  the one at which EKV's equations have the published ratio of on- to off-current; their resistance
-  in series follows from the published on-current.
+- A preset is a start for sweeps, not a claim about one foundry's cell: what the sources leave open
+  is marked `assumed`.
+- The read port of an 8T-SRAM cell is two transistors of the node's smallest size. Their threshold
+  is the one at which EKV's equations have the published ratio of on- to off-current; their
+  resistance in series follows from the published on-current.
 - A memristor does not scale with the node; its access transistor does.
 """
 
@@ -23,7 +23,7 @@ _NEUROSIM = "DNN+NeuroSim V1.4, Technology.cpp (github.com/neurosim/DNN_NeuroSim
 _STANFORD = "Stanford University RRAM Verilog-A model 1.0.0, V0 (doi:10.4231/D37H1DN48)"
 _NEURRAM = (
     "W. Wan et al., A compute-in-memory chip based on resistive random-access memory, Nature 608 "
-    "(2022): conductances of 1 to 40 microsiemens"
+    "(2022), and github.com/weierwan/Neurram_48core"
 )
 
 
@@ -76,8 +76,8 @@ RERAM_ON_OHM = 25e3
 RERAM_ON_OFF_RATIO = 40.0
 SINH_VOLT = 0.25
 ACCESS_SHARE = 0.2
-DRIVER_OHM = 100.0
-SINK_OHM = 100.0
+DRIVER_OHM = 0.0
+SINK_OHM = 0.0
 
 
 def cell_preset(technology: str, node: str = "7nm") -> Linear | Sram8T | Reram1T1R:
@@ -167,8 +167,8 @@ def _parameters() -> dict[str, Parameter]:
                 "current of sram8t.on_ohm at half the supply by off_current times gate_width",
             ),
         ]
-        for what, *rest in listed:
-            found[f"{node}.{what}"] = Parameter(*rest)
+        for what, value, unit, provenance, origin in listed:
+            found[f"{node}.{what}"] = Parameter(value, unit, provenance, origin)
     return found | {
         "slope_factor": Parameter(
             SLOPE_FACTOR, "1", "assumed", "a subthreshold swing of 71 mV a decade at 300 K"
@@ -180,10 +180,14 @@ def _parameters() -> dict[str, Parameter]:
             READ_SHARE, "1", "assumed", "of the supply; higher saturates the transistors"
         ),
         "reram1t1r.read_volt": Parameter(
-            RERAM_READ_VOLT, "V", "assumed", "below sinh_volt, so that reads do not disturb"
+            RERAM_READ_VOLT, "V", "published", f"{_NEURRAM}: vread = 1.1 above vref = 0.9"
         ),
-        "reram1t1r.on_ohm": Parameter(RERAM_ON_OHM, "ohm", "published", _NEURRAM),
-        "reram1t1r.on_off_ratio": Parameter(RERAM_ON_OFF_RATIO, "1", "published", _NEURRAM),
+        "reram1t1r.on_ohm": Parameter(
+            RERAM_ON_OHM, "ohm", "published", f"{_NEURRAM}: g_max = 4e-5 siemens"
+        ),
+        "reram1t1r.on_off_ratio": Parameter(
+            RERAM_ON_OFF_RATIO, "1", "published", f"{_NEURRAM}: g_max = 4e-5, g_min = 1e-6 siemens"
+        ),
         "reram1t1r.sinh_volt": Parameter(SINH_VOLT, "V", "published", _STANFORD),
         "reram1t1r.access_share": Parameter(
             ACCESS_SHARE,
@@ -193,15 +197,17 @@ def _parameters() -> dict[str, Parameter]:
             "memristor's resistance, so 0.25 / 1.25 of the voltage",
         ),
         "reram1t1r.gate": Parameter(1.0, "supply", "assumed", "word lines are not boosted"),
-        "linear.on_ohm": Parameter(RERAM_ON_OHM, "ohm", "published", f"as 1T-1ReRAM; {_NEURRAM}"),
+        "linear.on_ohm": Parameter(
+            RERAM_ON_OHM, "ohm", "published", f"as 1T-1ReRAM; {_NEURRAM}: g_max"
+        ),
         "linear.on_off_ratio": Parameter(
             float("inf"), "1", "assumed", "so that nothing but wires and ends is not ideal"
         ),
         "unselected_share": Parameter(
             0.0, "1", "assumed", "word lines that are off cut their cells off"
         ),
-        "driver_ohm": Parameter(DRIVER_OHM, "ohm", "assumed", "a wide driver; to be swept"),
-        "sink_ohm": Parameter(SINK_OHM, "ohm", "assumed", "a sense amplifier's input; to be swept"),
+        "driver_ohm": Parameter(DRIVER_OHM, "ohm", "assumed", "an ideal driver; to be swept"),
+        "sink_ohm": Parameter(SINK_OHM, "ohm", "assumed", "a virtual ground; to be swept"),
     }
 
 

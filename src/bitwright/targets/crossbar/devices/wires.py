@@ -2,8 +2,8 @@
 
 Requirements:
 
-- Source line and bit line run along a column: a cell adds its height to each. A word line runs along
-  a row: a cell adds its width.
+- Source line and bit line run along a column: a cell adds its height to each. A word line runs
+  along a row: a cell adds its width.
 - Both rails of a column are wires of the same layer, so equal.
 - Lengths are in units of the wire's width, as in the source.
 """
@@ -118,9 +118,7 @@ def wire_ohm(
     return along, along
 
 
-def word_line_ohm(
-    node: str, technology: str, temperature_kelvin: float = _ROOM_KELVIN
-) -> float:
+def word_line_ohm(node: str, technology: str, temperature_kelvin: float = _ROOM_KELVIN) -> float:
     """Return the resistance per cell of a word line, in ohm; see `wire_ohm`.
 
     It delays a word line; gates draw no current, so it drops no voltage.

@@ -4,8 +4,10 @@ Requirements:
 
 - Linear cells are solved by marching, unless its numbers could grow beyond `MARCH_GROWTH`; then,
   and for all other cells, by Newton's method, which for linear cells is one exact elimination.
-- A column in which Newton's method does not converge is solved again by `...solver.nodal`, damped;
-  what that cannot solve is an error, never a number.
+- Newton's method comes near in single precision; a step in double precision, at least, follows, and
+  its size tells whether it has converged.
+- A column in which it does not is solved again by `...solver.nodal`, damped; what that cannot
+  solve is an error, never a number.
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
 
 from bitwright.native import simd
+from bitwright.native.reals import VD, VF
 from bitwright.native.simd import LANES
 from bitwright.targets.crossbar.devices.cells import (
     BOLTZMANN_VOLT_PER_KELVIN,
@@ -29,15 +33,19 @@ from bitwright.targets.crossbar.solver import elements, kernels, nodal
 from bitwright.targets.crossbar.solver import march_kernel as mk
 from bitwright.targets.crossbar.solver import newton_kernel as nk
 from bitwright.targets.crossbar.solver.ladder import LEAST_OHM, Ladder
-from bitwright.targets.crossbar.solver.tables import tables_of
+from bitwright.targets.crossbar.solver.tables import FORMS, tables_of
 
 Array = npt.NDArray[np.float64]
 MARCH_GROWTH = 300.0
 """Marching makes numbers of up to about ``exp(MARCH_GROWTH)``: doubles can hold these."""
 
-MOVE = 5e-4
+MOVE = 3e-4
 """The last step of Newton's method at most, in units of the voltage over which curves bend. The
-relative error of currents is below 0.4 of its square, so 1e-7."""
+relative error of currents is below its square, so 1e-7."""
+
+NEAR = 3e-2
+"""The last step in single precision at most; what is left is about `MOVE`, which a step in double
+precision makes good."""
 
 STEPS = 60
 _KINDS = {"linear": kernels.LINEAR, "sram8t": kernels.SRAM, "reram1t1r": kernels.RERAM}
@@ -57,7 +65,7 @@ class Solution:
     last_move
         The largest last step of Newton's method, in units of the read voltage; 0 for linear cells.
     steps
-        Steps of Newton's method, of groups of eight columns.
+        Steps of Newton's method in double precision, of groups of eight columns.
     groups
         Groups of eight columns that were solved.
     fallbacks
@@ -99,7 +107,7 @@ class Columns:
         self._kind = _KINDS[cell.kind]
         self._leaks = cell.unselected_share > 0
         self._march = self._kind == kernels.LINEAR and self._growth() <= MARCH_GROWTH
-        padded = -array.shape[1] % LANES
+        padded = -array.shape[1] % (2 * LANES)
         self._planes = simd.aligned((2, len(array), array.shape[1] + padded), np.float64)
         self._planes[0, :, : array.shape[1]] = array
         self._planes[1, :, : array.shape[1]] = cell.unselected_share / cell.on_ohm * (array > 0)
@@ -107,9 +115,12 @@ class Columns:
             self._planes[0] /= cell.on_ohm
         self._tangents = _tangents(cell, ladder.read_volt)
         self._bend = _bend_volt(cell, ladder.read_volt)
-        self._device = _device_memory(cell, ladder.read_volt)
-        if len(self._device) > elements.NUMBERS:
+        self._device, tabled = _device_memory(cell, ladder.read_volt, VD)
+        self._near_device, near_tabled = _device_memory(cell, ladder.read_volt, VF)
+        if tabled and near_tabled:
             self._kind = _TABLED[self._kind]
+        self._near_planes = simd.aligned(self._planes.shape, np.float32)
+        self._near_planes[:] = self._planes
 
     def _growth(self) -> float:
         wire = self.ladder.source_ohm + self.ladder.bit_ohm
@@ -193,11 +204,20 @@ class Columns:
                 sink,
             ]
         )
+        # The mean's eight numbers a row lie behind the rows.
+        rows = ladder.rows + 3 + ladder.rows // nk.FIELDS
+        work = simd.aligned((rows, nk.FIELDS, LANES), np.float64)
         found: tuple[float, int, int] = kernels.newton(
             self._kind,
             active,
             self._leaks,
             self._planes,
+            (
+                self._near_planes,
+                self._near_device,
+                simd.aligned(work.shape, np.float64),
+                simd.aligned((2, 2 * LANES), np.float32),
+            ),
             self._tangents,
             self._device,
             wires,
@@ -206,7 +226,7 @@ class Columns:
             ),
             np.zeros((2, ladder.rows, 2), np.int64),
             np.zeros(ladder.rows + 1),
-            np.array([MOVE * self._bend, STEPS]),
+            np.array([MOVE * self._bend, NEAR * self._bend, STEPS]),
             out,
         )
         return found
@@ -219,17 +239,16 @@ def _bend_volt(cell: Cell, read_volt: float) -> float:
 
 
 @cache
-def _device_memory(cell: Cell, read_volt: float) -> Array:
-    """Return a cell's numbers, and behind them its tables if it has any."""
+def _device_memory(cell: Cell, read_volt: float, kind: ir.VectorType) -> tuple[Array, bool]:
+    """Return a cell's numbers, and behind them its tables; whether it has any."""
     numbers = cell.numbers(read_volt)
     tables = None
     if len(numbers) and simd.level() == "avx512":
-        tables = tables_of(cell.kind, numbers, read_volt)
-    parts = [np.pad(numbers, (0, elements.NUMBERS - len(numbers)))]
-    parts += [table.ravel() for table in tables or ()]
+        tables = tables_of(cell.kind, numbers, read_volt, FORMS[kind])
+    parts = [np.pad(numbers, (0, elements.NUMBERS - len(numbers))), *(tables or ())]
     memory = simd.aligned((sum(map(len, parts)),), np.float64)
     memory[:] = np.concatenate(parts)
-    return memory
+    return memory, tables is not None
 
 
 @cache

@@ -1,5 +1,5 @@
 """Emitted code as Numba intrinsics of integer arguments."""
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def intrinsic_of(emit: Callable[[ir.IRBuilder, list[ir.Value]], None], count: in
     emit
         Called with the builder and the arguments, all integers.
     count
-        4 to 6 of them.
+        3 to 6 of them.
     """
 
     def typed(*_arguments):
@@ -33,6 +33,7 @@ def intrinsic_of(emit: Callable[[ir.IRBuilder, list[ir.Value]], None], count: in
 
 # Numba counts the arguments in a function's signature, so each number of them has its own.
 _ARITIES = {
+    3: lambda typed: lambda _typing, _a, _b, _c: typed(),
     4: lambda typed: lambda _typing, _a, _b, _c, _d: typed(),
     5: lambda typed: lambda _typing, _a, _b, _c, _d, _e: typed(),
     6: lambda typed: lambda _typing, _a, _b, _c, _d, _e, _f: typed(),

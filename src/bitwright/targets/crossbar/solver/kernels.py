@@ -2,23 +2,27 @@
 
 Requirements:
 
-- Columns are padded to whole vectors of eight; what is solved there is not looked at.
-- A pattern's first eight columns start from no drop, all others from the mean of those eight, which
-  is nearer; so a column's result depends in its last digits (below the tolerance) on its
-  neighbours, never on other patterns or on threads.
+- Columns are padded to whole vectors of sixteen; what is solved there is not looked at.
+- A pattern's first sixteen columns start from no drop, all others from the mean of those, which is
+  nearer; so a column's result depends in its last digits (below the tolerance) on its neighbours,
+  never on other patterns or on threads.
+- Steps in floats come near, sixteen columns at a time; steps in doubles follow, eight at a time.
 - Convergence is judged by the last step: its error is of the order of its square.
 """
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from bitwright.native import simd
-from bitwright.native.doubles import BYTES
+from bitwright.native.reals import BYTES, VD, VF
 from bitwright.native.simd import LANES
 from bitwright.targets.crossbar.solver import march_kernel as mk
 from bitwright.targets.crossbar.solver import newton_kernel as nk
+
+_NEAR_STEPS = 6
 
 WIDE = 4
 """Vectors that march together, which hides the latency of additions."""
@@ -27,10 +31,19 @@ _march_far_wide, _march_far = mk.march(WIDE, far=True), mk.march(1, far=True)
 _march_near_wide, _march_near = mk.march(WIDE, far=False), mk.march(1, far=False)
 # Where tables cannot be looked up they are not asked for.
 _HAS_TABLES = simd.level() == "avx512"
-_sram, _reram = (nk.linearise(cell, tables=False) for cell in nk.CELLS)
-_sram_table, _reram_table = (nk.linearise(cell, tables=_HAS_TABLES) for cell in nk.CELLS)
-_start, _average, _restart = nk.start, nk.average, nk.restart
-_eliminate, _substitute = nk.eliminate, nk.substitute
+_sram, _reram = (nk.linearise(cell, VD, tables=False) for cell in nk.CELLS)
+_sram_table, _reram_table = (nk.linearise(cell, VD, tables=_HAS_TABLES) for cell in nk.CELLS)
+_sram_near, _reram_near = (nk.linearise(cell, VF, tables=False) for cell in nk.CELLS)
+_sram_table_near, _reram_table_near = (
+    nk.linearise(cell, VF, tables=_HAS_TABLES) for cell in nk.CELLS
+)
+_start, _eliminate, _substitute = nk.start, nk.eliminate, nk.substitute
+_start_near, _eliminate_near, _substitute_near = (
+    nk.start_near,
+    nk.eliminate_near,
+    nk.substitute_near,
+)
+_average_near, _restart_near, _widen = nk.average_near, nk.restart_near, nk.widen
 _ROW_BYTES, _BYTES, _LANES, _SIZE = nk.ROW_BYTES, BYTES, LANES, WIDE * LANES
 _BOTH, _BY_U, _ALONE, _BY_T, _BY_S, _VOLT = range(mk.NUMBERS)
 LINEAR, SRAM, RERAM, SRAM_TABLE, RERAM_TABLE = range(5)
@@ -74,28 +87,73 @@ def _linearise(kind, memory, rows, weights, device, wires, count):
         _reram_table(memory, rows, weights, device, wires, count)
 
 
+@njit(inline="always")
+def _linearise_near(kind, memory, rows, weights, device, wires, count):
+    """Do the same in floats."""
+    if kind == SRAM:
+        _sram_near(memory, rows, weights, device, wires, count)
+    elif kind == SRAM_TABLE:
+        _sram_table_near(memory, rows, weights, device, wires, count)
+    elif kind == RERAM:
+        _reram_near(memory, rows, weights, device, wires, count)
+    else:
+        _reram_table_near(memory, rows, weights, device, wires, count)
+
+
 @njit(cache=True, nogil=True)
-def newton(kind, active, leaks, weights, tangents, device, wires, work, lists, gaps, bounds, out):
+def _come_near(
+    kind, first, listed, leaking, chosen, selected, count, weights, memory, numbers, of_cell,
+    of_leak, wire, gap, result, bound,
+):  # fmt: skip
+    """Solve sixteen columns in floats: the first of a pattern from no drop, others from their mean.
+
+    From where floats do not come near in `_NEAR_STEPS`, doubles go on.
+    """
+    mean = memory + _ROW_BYTES * (count + 1)
+    if leaking:
+        _start_near(memory, listed, weights, of_leak, leaking)
+    if first:
+        _start_near(memory, chosen, weights, of_cell, selected)
+    else:
+        _restart_near(memory, chosen, weights, mean, of_cell, selected)
+    for step in range(_NEAR_STEPS):
+        if step > 0:
+            _linearise_near(kind, memory, chosen, weights, numbers, wire, selected)
+        _eliminate_near(memory, gap, wire, count)
+        _substitute_near(memory, gap, wire, count, result.ctypes.data)
+        if step > 0 and result[1].max() <= bound:
+            break
+    if first:
+        _average_near(memory, chosen, weights, mean, of_cell, selected)
+
+
+@njit(cache=True, nogil=True)
+def newton(
+    kind, active, leaks, weights, near, tangents, device, wires, work, lists, gaps, bounds, out
+):
     """Solve all columns under all patterns by Newton's method.
 
     Parameters
     ----------
     kind
-        LINEAR, SRAM or RERAM.
+        LINEAR, SRAM, RERAM, or one of the latter with tables.
     active
         (patterns, rows) bool.
     leaks
         Whether rows that are not selected conduct.
     weights
         (2, rows, padded columns): multipliers of selected cells; conductances of others in siemens.
+    near
+        (weights as floats, the cell's memory for floats, memory as `work`, two vectors).
     tangents
         (2, 7): of selected cells of weight 1, and of a leak of 1 siemens.
     device, wires
-        Numbers of the cell and of the ladder.
+        The cell's memory and the ladder's numbers.
     work, lists, gaps
         Memory: (rows + 3, fields, 8) doubles, (2, rows, 2) int64, (rows + 1) doubles.
     bounds
-        (move in volt below which a column has converged, steps at most).
+        (move in volt below which a column has converged; below which floats are near enough;
+        steps at most).
     out
         (patterns, padded columns): currents.
 
@@ -108,46 +166,45 @@ def newton(kind, active, leaks, weights, tangents, device, wires, work, lists, g
     stride = weights.shape[2] * 8
     pairs, cells = lists[0], lists[1]
     memory, listed, chosen = work.ctypes.data, pairs.ctypes.data, cells.ctypes.data
-    result, mean = work[rows], memory + (rows + 1) * _ROW_BYTES
-    of_cell, of_leak = tangents[0].ctypes.data, tangents[1].ctypes.data
+    result, of_cell, of_leak = work[rows], tangents[0].ctypes.data, tangents[1].ctypes.data
+    gap, wire, numbers = gaps.ctypes.data, wires.ctypes.data, device.ctypes.data
+    near_weights, near_device, near_work, near_result = near
+    near_memory, near_numbers = near_work.ctypes.data, near_device.ctypes.data
     worst, all_steps, failed = 0.0, 0, 0
     for pattern in range(patterns):
         count, selected = list_rows(active[pattern], leaks, stride, pairs, cells, gaps)
-        if count == 0:
-            out[pattern, :] = 0.0
-            continue
         bends = kind != LINEAR and selected > 0
-        for group in range(weights.shape[2] // _LANES):
+        for group in range(weights.shape[2] // _LANES if count else 0):
             base = weights.ctypes.data + group * _BYTES
+            if bends and group % 2 == 0:
+                _come_near(
+                    kind, group == 0, listed, count if leaks else 0, chosen, selected, count,
+                    near_weights.ctypes.data + group // 2 * _BYTES, near_memory, near_numbers,
+                    of_cell, of_leak, wire, gap, near_result, bounds[1],
+                )  # fmt: skip
             if leaks:
                 _start(memory, listed, base, of_leak, count)
-            if group == 0 or not bends:
+            if bends:
+                _widen(near_memory + group % 2 * (_BYTES // 2), memory, count)
+            else:
                 _start(memory, chosen, base, of_cell, selected)
-            else:
-                _restart(memory, chosen, base, mean, of_cell, selected)
-            steps = 0
-            while True:
-                if steps > 0:
-                    _linearise(
-                        kind, memory, chosen, base, device.ctypes.data, wires.ctypes.data, selected
-                    )
-                _eliminate(memory, gaps.ctypes.data, wires.ctypes.data, count)
-                _substitute(memory, gaps.ctypes.data, wires.ctypes.data, count, result.ctypes.data)
-                steps += 1
+            steps, moved = 0, np.inf
+            # Where nothing bends, the first step is exact.
+            while moved > bounds[0] and steps < bounds[2]:
+                if bends:
+                    _linearise(kind, memory, chosen, base, numbers, wire, selected)
+                _eliminate(memory, gap, wire, count)
+                _substitute(memory, gap, wire, count, result.ctypes.data)
                 moved = result[1].max() if bends else 0.0
-                # Where nothing bends, the first step is exact.
-                if not bends or steps >= bounds[1] or (steps > 1 and moved <= bounds[0]):
-                    break
+                steps += 1
             all_steps += steps
-            if group == 0 and bends:
-                _average(memory, chosen, base, mean, of_cell, selected)
-            found = out[pattern, group * _LANES : (group + 1) * _LANES]
-            if moved <= bounds[0]:
-                found[:] = result[0]
-                worst = max(worst, moved)
-            else:
-                found[:] = -1.0
-                failed += 1
+            solved = moved <= bounds[0]
+            failed += not solved
+            worst = max(worst, moved) if solved else worst
+            for lane in range(_LANES):
+                out[pattern, group * _LANES + lane] = result[0, lane] if solved else -1.0
+        if count == 0:
+            out[pattern, :] = 0.0
     return worst, all_steps, failed
 
 

@@ -23,10 +23,9 @@ from __future__ import annotations
 from llvmlite import ir
 from numba.core import cgutils
 
-from bitwright.native import doubles as d
-from bitwright.native import simd
-from bitwright.native.doubles import BYTES, VD, Doubles
-from bitwright.native.simd import I64, LANES
+from bitwright.native import reals, simd
+from bitwright.native.reals import BYTES, VD, Reals
+from bitwright.native.simd import I64
 from bitwright.targets.crossbar.solver.intrinsics import intrinsic_of
 
 (BOTH, BY_U, ALONE, BY_T, BY_S, VOLT, NUMBERS) = range(7)
@@ -44,29 +43,29 @@ def march(vectors: int, *, far: bool):
 
     def emit(builder: ir.IRBuilder, args: list[ir.Value]) -> None:
         offsets, conductances, gaps, scalars, currents, rows = args
-        numbers = [d.splat(builder, scalars, 8 * k) for k in range(NUMBERS)]
-        zero, one = (Doubles(builder, ir.Constant(VD, [v] * LANES)) for v in (0.0, 1.0))
+        numbers = [reals.splat(builder, scalars, 8 * k) for k in range(NUMBERS)]
+        zero, one = reals.constant(builder, 0.0), reals.constant(builder, 1.0)
         starts = (one, zero, zero, one) if far else (one, zero)
         slots = [
             [simd.variable(builder, VD, start.value) for start in starts] for _ in range(vectors)
         ]
         with cgutils.for_range(builder, rows) as loop:
             step = builder.mul(loop.index, ir.Constant(I64, 8))
-            rise = numbers[BOTH] * d.splat(builder, builder.add(gaps, step))
+            rise = numbers[BOTH] * reals.splat(builder, builder.add(gaps, step))
             offset = simd.load(builder, builder.add(offsets, step), I64)
             at = builder.add(conductances, offset)
             for k, slot in enumerate(slots):
-                conductance = d.load(builder, at, k * BYTES)
+                conductance = reals.load(builder, at, k * BYTES)
                 for first in range(0, len(slot), 2):
-                    u, s = (Doubles(builder, builder.load(v, typ=VD)) for v in slot[first:][:2])
+                    u, s = (Reals(builder, builder.load(v, typ=VD)) for v in slot[first:][:2])
                     u = u + rise * s
                     builder.store(u.value, slot[first])
                     builder.store((s + conductance * u).value, slot[first + 1])
         for k, slot in enumerate(slots):
-            u, s, *second = (Doubles(builder, builder.load(v, typ=VD)) for v in slot)
+            u, s, *second = (Reals(builder, builder.load(v, typ=VD)) for v in slot)
             below = numbers[BY_U] * u + numbers[ALONE] + numbers[BY_S] * s
             if far:
                 below = below + numbers[BY_T] * second[-1]
-            d.store(numbers[VOLT] * s * (1.0 / below), currents, k * BYTES)
+            reals.store(numbers[VOLT] * s * (1.0 / below), currents, k * BYTES)
 
     return intrinsic_of(emit, 6)

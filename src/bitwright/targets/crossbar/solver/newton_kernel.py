@@ -1,4 +1,4 @@
-"""Newton's method on eight columns at a time, as emitted vector code.
+"""Newton's method on eight columns at a time, or, in floats, on sixteen, as emitted vector code.
 
 Requirements:
 
@@ -11,6 +11,7 @@ Requirements:
   of zero are as good as others: this is block Gaussian elimination with rows scaled by R.
 - The voltage x is eliminated inside its cell; it moves with the step by ``k0 - k1 dp + k2 db``.
 - Rows that no cell conducts in are not there: the wires beside them are joined (`gaps`).
+- Floats come near in half of the time; what they find is a start for doubles, never a result.
 
 Memory: a row's `FIELDS` vectors, one after another; `WIRES` and the device's numbers as scalars.
 """
@@ -18,13 +19,14 @@ Memory: a row's `FIELDS` vectors, one after another; `WIRES` and the device's nu
 
 from __future__ import annotations
 
+from functools import partial
+
 from llvmlite import ir
 from numba.core import cgutils
 
-from bitwright.native import doubles as d
-from bitwright.native import simd
-from bitwright.native.doubles import BYTES, F64, VD, Doubles
-from bitwright.native.simd import I64, LANES
+from bitwright.native import reals, simd
+from bitwright.native.reals import BYTES, F64, VD, VF, Reals
+from bitwright.native.simd import I64
 from bitwright.targets.crossbar.solver.elements import reram1t1r, sram8t
 from bitwright.targets.crossbar.solver.intrinsics import intrinsic_of
 
@@ -43,14 +45,14 @@ row 0, and of both rails' behind the last row."""
 MEAN = (GP, GB, I0, K1, K2, P, B, X)
 """What a row's mean holds."""
 
-LEAST_WEIGHT = 1e-300
+LEAST_WEIGHT = 1e-30
 """Keeps the mean of columns without a cell finite."""
 
 CELLS = {"sram8t": sram8t, "reram1t1r": reram1t1r}
 """The emitted cells."""
 
 
-def linearise(cell: str, *, tables: bool):
+def linearise(cell: str, kind: ir.VectorType, *, tables: bool):
     """Return an intrinsic that puts tangents in place of the cells of some rows.
 
     It takes the addresses of the rows' memory, of the list of rows (int64 pairs: place in memory,
@@ -60,33 +62,31 @@ def linearise(cell: str, *, tables: bool):
 
     def emit(builder: ir.IRBuilder, args: list[ir.Value]) -> None:
         work, pairs, weights, device, wires, rows = args
-        elements = CELLS[cell](builder, device, tables=tables)
-        read = d.splat(builder, wires, 8 * READ)
+        elements = CELLS[cell](builder, device, kind, tables=tables)
+        read = reals.splat(builder, wires, 8 * READ, kind=kind)
         with cgutils.for_range(builder, rows) as loop:
-            at, weight = _row(builder, loop.index, work, pairs, weights)
-            p, b, x = (d.load(builder, at, field * BYTES) for field in (P, B, X))
+            at, weight = _row(kind, builder, loop.index, work, pairs, weights)
+            p, b, x = (reals.load(builder, at, field * BYTES, kind=kind) for field in (P, B, X))
             upper, lower, factor = elements(read - p, x, b, weight)
             inverse = 1.0 / (upper.by_low + lower.by_high)
             k0 = (upper.current - lower.current) * inverse
             k1, k2 = upper.by_high * inverse, lower.by_low * inverse
             gp, gb = lower.by_high * k1, upper.by_low * k2
-            current = lower.current + lower.by_high * k0
-            tangent = {GP: gp, GB: gb, I0: current + gp * p + gb * b}
-            if factor is not None:
-                tangent = {field: value * factor for field, value in tangent.items()}
-            for field, value in (tangent | {K0: k0, K1: k1, K2: k2}).items():
-                d.store(value, at, field * BYTES)
+            i0 = lower.current + lower.by_high * k0 + gp * p + gb * b
+            found = {GP: gp * factor, GB: gb * factor, I0: i0 * factor, K0: k0, K1: k1, K2: k2}
+            for field, value in found.items():
+                reals.store(value, at, field * BYTES)
 
     return intrinsic_of(emit, 6)
 
 
-def _start(builder: ir.IRBuilder, args: list[ir.Value]) -> None:
+def _start(kind: ir.VectorType, builder: ir.IRBuilder, args: list[ir.Value]) -> None:
     """Set rows to no drop, and the tangents there: (work, pairs, weights, tangent, rows)."""
     work, pairs, weights, tangent, rows = args
-    numbers = [d.splat(builder, tangent, 8 * k) for k in range(TANGENT)]
-    zero = Doubles(builder, ir.Constant(VD, [0.0] * LANES))
+    numbers = [reals.splat(builder, tangent, 8 * k, kind=kind) for k in range(TANGENT)]
+    zero = reals.constant(builder, 0.0, kind)
     with cgutils.for_range(builder, rows) as loop:
-        at, weight = _row(builder, loop.index, work, pairs, weights)
+        at, weight = _row(kind, builder, loop.index, work, pairs, weights)
         share = _share(weight, numbers[X_SCALES])
         found = {
             P: zero,
@@ -100,10 +100,10 @@ def _start(builder: ir.IRBuilder, args: list[ir.Value]) -> None:
             K2: 1.0 - share * numbers[ONE_LESS_K20],
         }
         for field, value in found.items():
-            d.store(value, at, field * BYTES)
+            reals.store(value, at, field * BYTES)
 
 
-def _share(weight: Doubles, scales: Doubles) -> Doubles:
+def _share(weight: Reals, scales: Reals) -> Reals:
     """Return what the middle's voltage is about proportional to: the weight, or 1 if not `scales`.
 
     Where weights multiply one element, the other takes the less of the voltage the less they are.
@@ -111,154 +111,189 @@ def _share(weight: Doubles, scales: Doubles) -> Doubles:
     return (1.0 + scales * (weight - 1.0)).min(1.0)
 
 
-def _average(builder: ir.IRBuilder, args: list[ir.Value]) -> None:
+def _average(kind: ir.VectorType, builder: ir.IRBuilder, args: list[ir.Value]) -> None:
     """Average rows over the eight columns: (work, pairs, weights, mean, tangent, rows).
 
     The mean is eight scalars a row, in the order of `MEAN`, for weight 1: of X what is above the
     bit line, of K2 what it lacks of 1.
     """
     work, pairs, weights, mean, tangent, rows = args
-    scales = d.splat(builder, tangent, 8 * X_SCALES)
-    eight = ir.Constant(F64, float(LANES))
+    scales = reals.splat(builder, tangent, 8 * X_SCALES, kind=kind)
+    lanes = ir.Constant(F64, float(kind.count))
     with cgutils.for_range(builder, rows) as loop:
-        at, weight = _row(builder, loop.index, work, pairs, weights)
-        row = {field: d.load(builder, at, field * BYTES) for field in MEAN}
+        at, weight = _row(kind, builder, loop.index, work, pairs, weights)
+        row = {field: reals.load(builder, at, field * BYTES, kind=kind) for field in MEAN}
         row[X], row[K2] = row[X] - row[B], 1.0 - row[K2]
-        weight, share = (_sum(v) for v in (weight + LEAST_WEIGHT, _share(weight, scales)))
+        weight, share = (reals.total(v) for v in (weight + LEAST_WEIGHT, _share(weight, scales)))
         to = builder.add(mean, builder.mul(loop.index, ir.Constant(I64, BYTES)))
         for k, (field, value) in enumerate(row.items()):
-            total = {GP: weight, GB: weight, I0: weight, P: eight, B: eight}.get(field, share)
-            simd.store(builder, builder.fdiv(_sum(value), total), simd.offset(builder, to, 8 * k))
+            total = {GP: weight, GB: weight, I0: weight, P: lanes, B: lanes}.get(field, share)
+            simd.store(
+                builder, builder.fdiv(reals.total(value), total), simd.offset(builder, to, 8 * k)
+            )
 
 
-def _restart(builder: ir.IRBuilder, args: list[ir.Value]) -> None:
+def _restart(kind: ir.VectorType, builder: ir.IRBuilder, args: list[ir.Value]) -> None:
     """Set rows to the mean of other columns: (work, pairs, weights, mean, tangent, rows)."""
     work, pairs, weights, mean, tangent, rows = args
-    scales = d.splat(builder, tangent, 8 * X_SCALES)
-    zero = Doubles(builder, ir.Constant(VD, [0.0] * LANES))
+    scales = reals.splat(builder, tangent, 8 * X_SCALES, kind=kind)
+    zero = reals.constant(builder, 0.0, kind)
     with cgutils.for_range(builder, rows) as loop:
-        at, weight = _row(builder, loop.index, work, pairs, weights)
+        at, weight = _row(kind, builder, loop.index, work, pairs, weights)
         share = _share(weight, scales)
         start = builder.add(mean, builder.mul(loop.index, ir.Constant(I64, BYTES)))
-        row = {field: d.splat(builder, start, 8 * k) for k, field in enumerate(MEAN)}
+        row = {field: reals.splat(builder, start, 8 * k, kind=kind) for k, field in enumerate(MEAN)}
         row |= {field: row[field] * weight for field in (GP, GB, I0)}
         row |= {field: row[field] * share for field in (X, K1, K2)}
         row |= {K0: zero, X: row[B] + row[X], K2: 1.0 - row[K2]}
         for field, value in row.items():
-            d.store(value, at, field * BYTES)
+            reals.store(value, at, field * BYTES)
 
 
 def _row(
-    builder: ir.IRBuilder, index: ir.Value, work: ir.Value, pairs: ir.Value, weights: ir.Value
-) -> tuple[ir.Value, Doubles]:
+    kind: ir.VectorType,
+    builder: ir.IRBuilder,
+    index: ir.Value,
+    work: ir.Value,
+    pairs: ir.Value,
+    weights: ir.Value,
+) -> tuple[ir.Value, Reals]:
     """Return the address of a listed row's vectors, and its weights."""
     pair = builder.add(pairs, builder.mul(index, ir.Constant(I64, 16)))
     at = builder.add(work, simd.load(builder, pair, I64))
-    weight = builder.add(weights, simd.load(builder, simd.offset(builder, pair, 8), I64))
-    return at, d.load(builder, weight)
+    offset = simd.load(builder, simd.offset(builder, pair, 8), I64)
+    if kind == VF:
+        # Lists are of doubles' offsets, floats take half.
+        offset = builder.lshr(offset, ir.Constant(I64, 1))
+    return at, reals.load(builder, builder.add(weights, offset), kind=kind)
 
 
-def _sum(vector: Doubles) -> ir.Value:
-    builder = vector.builder
-    kind = ir.FunctionType(F64, [F64, VD])
-    name = "llvm.vector.reduce.fadd.v8f64"
-    function = cgutils.get_or_insert_function(builder.module, kind, name)
-    return builder.call(function, [ir.Constant(F64, 0.0), vector.value], fastmath=("reassoc",))
+def _widen(builder: ir.IRBuilder, args: list[ir.Value]) -> None:
+    """Take eight of sixteen columns' drops and middles over as doubles: (floats, doubles, rows).
+
+    The address of the floats is that of the first of the eight in the first row.
+    """
+    floats, doubles, rows = args
+    half = ir.VectorType(reals.F32, VD.count)
+    with cgutils.for_range(builder, rows) as loop:
+        row = builder.mul(loop.index, ir.Constant(I64, ROW_BYTES))
+        for field in (P, B, X):
+            near = simd.offset(builder, builder.add(floats, row), field * BYTES)
+            value = Reals(builder, builder.fpext(simd.load(builder, near, half), VD))
+            reals.store(value, builder.add(doubles, row), field * BYTES)
 
 
 def _along(
-    y: list[Doubles], c: list[Doubles], source: Doubles, bit: Doubles
-) -> tuple[list[Doubles], list[Doubles]]:
-    """Return the Norton equivalent (Y by rows, c) of a rail pair at the other end of wires."""
-    m11, m12 = 1.0 + y[0] * source, y[1] * bit
-    m21, m22 = y[2] * source, 1.0 + y[3] * bit
-    inverse = 1.0 / (m11 * m22 - m12 * m21)
-    m11, m12, m21, m22 = m22 * inverse, m12 * inverse, m21 * inverse, m11 * inverse
+    y: list[Reals], c: list[Reals], source: Reals, bit: Reals
+) -> tuple[list[Reals], list[Reals]]:
+    """Return the Norton equivalent (Y by rows, c) of a rail pair at the other end of wires R.
+
+    ``inverse(1 + Y R) Y = (Y + |Y| adjugate(R)) / |1 + Y R|``, and the like for c.
+    """
+    both = y[0] * y[3] - y[1] * y[2]
+    inverse = 1.0 / (1.0 + source * y[0] + bit * y[3] + source * bit * both)
     return (
         [
-            m11 * y[0] - m12 * y[2],
-            m11 * y[1] - m12 * y[3],
-            m22 * y[2] - m21 * y[0],
-            m22 * y[3] - m21 * y[1],
+            (y[0] + bit * both) * inverse,
+            y[1] * inverse,
+            y[2] * inverse,
+            (y[3] + source * both) * inverse,
         ],
-        [m11 * c[0] - m12 * c[1], m22 * c[1] - m21 * c[0]],
+        [
+            (c[0] + bit * (y[3] * c[0] - y[1] * c[1])) * inverse,
+            (c[1] + source * (y[0] * c[1] - y[2] * c[0])) * inverse,
+        ],
     )
 
 
-def _eliminate(builder: ir.IRBuilder, args: list[ir.Value]) -> None:
+def _eliminate(kind: ir.VectorType, builder: ir.IRBuilder, args: list[ir.Value]) -> None:
     """Eliminate all rows from the first on: (work, gaps, wires, rows)."""
     work, gaps, wires, rows = args
-    source, bit = d.splat(builder, wires, 8 * SOURCE), d.splat(builder, wires, 8 * BIT)
-    zero = Doubles(builder, ir.Constant(VD, [0.0] * LANES))
-    gap = d.splat(builder, gaps)
+    source, bit = (
+        reals.splat(builder, wires, 8 * SOURCE, kind=kind),
+        reals.splat(builder, wires, 8 * BIT, kind=kind),
+    )
+    zero = reals.constant(builder, 0.0, kind)
+    gap = reals.splat(builder, gaps, kind=kind)
     y, c = _along(
-        [d.splat(builder, wires, 8 * START), zero, zero, zero],
+        [reals.splat(builder, wires, 8 * START, kind=kind), zero, zero, zero],
         [zero, zero],
         source * gap,
         bit * gap,
     )
-    slots = [simd.variable(builder, VD, v.value) for v in (*y, *c)]
+    slots = [simd.variable(builder, kind, v.value) for v in (*y, *c)]
     with cgutils.for_range(builder, rows) as loop:
         at = builder.add(work, builder.mul(loop.index, ir.Constant(I64, ROW_BYTES)))
         below = builder.add(gaps, builder.mul(loop.index, ir.Constant(I64, 8)))
-        gap = d.splat(builder, below, 8)
-        y11, y12, y21, y22, c1, c2 = (Doubles(builder, builder.load(s, typ=VD)) for s in slots)
-        gp, gb, i0 = (d.load(builder, at, field * BYTES) for field in (GP, GB, I0))
+        gap = reals.splat(builder, below, 8, kind=kind)
+        y11, y12, y21, y22, c1, c2 = (Reals(builder, builder.load(s, typ=kind)) for s in slots)
+        gp, gb, i0 = (reals.load(builder, at, field * BYTES, kind=kind) for field in (GP, GB, I0))
         y, c = _along(
             [y11 + gp, y12 + gb, y21 + gp, y22 + gb], [c1 + i0, c2 + i0], source * gap, bit * gap
         )
         for field, slot, value in zip(range(Y11, FIELDS), slots, (*y, *c), strict=True):
-            d.store(value, at, field * BYTES)
+            reals.store(value, at, field * BYTES)
             builder.store(value.value, slot)
 
 
-def _substitute(builder: ir.IRBuilder, args: list[ir.Value]) -> None:
+def _substitute(kind: ir.VectorType, builder: ir.IRBuilder, args: list[ir.Value]) -> None:
     """Work out all rows from the last on: (work, gaps, wires, rows, result).
 
     The result is two vectors: the bit lines' currents, and the largest move of any drop in volt.
     """
     work, gaps, wires, rows, result = args
-    source, bit = d.splat(builder, wires, 8 * SOURCE), d.splat(builder, wires, 8 * BIT)
-    read = d.splat(builder, wires, 8 * READ)
-    end_p, end_b = d.splat(builder, wires, 8 * END_P), d.splat(builder, wires, 8 * END_B)
+    source, bit = (
+        reals.splat(builder, wires, 8 * SOURCE, kind=kind),
+        reals.splat(builder, wires, 8 * BIT, kind=kind),
+    )
+    read = reals.splat(builder, wires, 8 * READ, kind=kind)
+    end_p, end_b = (
+        reals.splat(builder, wires, 8 * END_P, kind=kind),
+        reals.splat(builder, wires, 8 * END_B, kind=kind),
+    )
     last = builder.sub(rows, ir.Constant(I64, 1))
     at = builder.add(work, builder.mul(last, ir.Constant(I64, ROW_BYTES)))
     y11, y12, y21, y22, c1, c2 = (
-        d.load(builder, at, field * BYTES) for field in range(Y11, FIELDS)
+        reals.load(builder, at, field * BYTES, kind=kind) for field in range(Y11, FIELDS)
     )
     y11, y22 = y11 + end_p, y22 + end_b
     inverse = 1.0 / (y11 * y22 - y12 * y21)
     p, b = (y22 * c1 - y12 * c2) * inverse, (y11 * c2 - y21 * c1) * inverse
-    d.store(b * end_b, result)
-    zero = Doubles(builder, ir.Constant(VD, [0.0] * LANES))
-    slots = [simd.variable(builder, VD, v.value) for v in (p, b, zero)]
+    reals.store(b * end_b, result)
+    zero = reals.constant(builder, 0.0, kind)
+    slots = [simd.variable(builder, kind, v.value) for v in (p, b, zero)]
     with cgutils.for_range(builder, rows) as loop:
         row = builder.sub(last, loop.index)
         at = builder.add(work, builder.mul(row, ir.Constant(I64, ROW_BYTES)))
-        gap = d.splat(builder, builder.add(gaps, builder.mul(row, ir.Constant(I64, 8))), 8)
-        p, b, moved = (Doubles(builder, builder.load(s, typ=VD)) for s in slots)
+        here = builder.add(gaps, builder.mul(row, ir.Constant(I64, 8)))
+        gap = reals.splat(builder, here, 8, kind=kind)
+        p, b, moved = (Reals(builder, builder.load(s, typ=kind)) for s in slots)
         y11, y12, y21, y22, c1, c2 = (
-            d.load(builder, at, field * BYTES) for field in range(Y11, FIELDS)
+            reals.load(builder, at, field * BYTES, kind=kind) for field in range(Y11, FIELDS)
         )
         p, b = (
             p + source * gap * (c1 - y11 * p - y12 * b),
             b + bit * gap * (c2 - y21 * p - y22 * b),
         )
         new_p, new_b = p.max(0.0).min(read), b.max(0.0).min(read)
-        dp, db = new_p - d.load(builder, at, P * BYTES), new_b - d.load(builder, at, B * BYTES)
-        k0, k1, k2 = (d.load(builder, at, field * BYTES) for field in (K0, K1, K2))
-        x = d.load(builder, at, X * BYTES) + k0 - k1 * dp + k2 * db
-        d.store(new_p, at, P * BYTES)
-        d.store(new_b, at, B * BYTES)
-        d.store(x.max(0.0).min(read), at, X * BYTES)
+        dp, db = (
+            new_p - reals.load(builder, at, P * BYTES, kind=kind),
+            new_b - reals.load(builder, at, B * BYTES, kind=kind),
+        )
+        k0, k1, k2 = (reals.load(builder, at, field * BYTES, kind=kind) for field in (K0, K1, K2))
+        x = reals.load(builder, at, X * BYTES, kind=kind) + k0 - k1 * dp + k2 * db
+        reals.store(new_p, at, P * BYTES)
+        reals.store(new_b, at, B * BYTES)
+        reals.store(x.max(0.0).min(read), at, X * BYTES)
         moved = moved.max(dp.abs()).max(db.abs()).max(k0.abs())
         for slot, value in zip(slots, (p, b, moved), strict=True):
             builder.store(value.value, slot)
-    d.store(Doubles(builder, builder.load(slots[2], typ=VD)), result, BYTES)
+    reals.store(Reals(builder, builder.load(slots[2], typ=kind)), result, BYTES)
 
 
-start = intrinsic_of(_start, 5)
-average = intrinsic_of(_average, 6)
-restart = intrinsic_of(_restart, 6)
-eliminate = intrinsic_of(_eliminate, 4)
-substitute = intrinsic_of(_substitute, 5)
+start, start_near = (intrinsic_of(partial(_start, kind), 5) for kind in (VD, VF))
+average_near = intrinsic_of(partial(_average, VF), 6)
+restart_near = intrinsic_of(partial(_restart, VF), 6)
+eliminate, eliminate_near = (intrinsic_of(partial(_eliminate, kind), 4) for kind in (VD, VF))
+substitute, substitute_near = (intrinsic_of(partial(_substitute, kind), 5) for kind in (VD, VF))
+widen = intrinsic_of(_widen, 3)
