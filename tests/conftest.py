@@ -1,8 +1,10 @@
 """What all tests share: the folder of material, tests that need a system tool, the environment.
 
 Numba keeps compiled kernels by the file that defines them, not by the files that they are built
-from: tests keep theirs by the hash of all of `bitwright.native`, so that none is ever stale. BLAS
+from: tests keep theirs by the hash of all that emits code, so that none is ever stale. BLAS
 threads that spin while the cores are busy make the reference ten times slower: it gets one.
+
+Drawn examples have no deadline: the first one that needs a kernel compiles it.
 """
 
 from __future__ import annotations
@@ -15,12 +17,17 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
-NATIVE = Path(__file__).parents[1] / "src" / "bitwright" / "native"
-_sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(NATIVE.glob("*.py"))))
+PACKAGE = Path(__file__).parents[1] / "src" / "bitwright"
+_emitting = [*PACKAGE.glob("native/*.py"), *PACKAGE.glob("targets/crossbar/solver/*.py")]
+_sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_emitting)))
 _cache = Path(tempfile.gettempdir()) / f"bitwright-test-kernels-{_sources.hexdigest()[:16]}"
 os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache))
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+settings.register_profile("bitwright", deadline=None)
+settings.load_profile("bitwright")
 
 SHARED = Path(os.environ.get("BITWRIGHT_SHARED") or Path(__file__).parents[2] / "shared")
 
@@ -35,7 +42,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"{name} is not installed")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of data sets, models and libraries that checkouts on this machine share."""
     if not SHARED.is_dir():

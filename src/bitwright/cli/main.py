@@ -15,6 +15,7 @@ from bitwright import __version__
 from bitwright.cli import (
     certify,
     classify,
+    crossbar,
     diff,
     doctor,
     evaluate,
@@ -25,6 +26,7 @@ from bitwright.cli import (
     prove,
     reproduce,
     show,
+    spice,
     study,
     synth,
     train,
@@ -49,6 +51,7 @@ app.command("certify")(certify.certify)
 app.command("prove")(prove.prove)
 app.command("synth")(synth.synth)
 app.command("explore")(explore.explore)
+app.command("spice")(spice.spice)
 app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 app.add_typer(importing.app, name="import")
@@ -57,6 +60,7 @@ app.add_typer(zoo.app, name="zoo")
 app.add_typer(reproduce.app, name="reproduce")
 app.add_typer(pdk.app, name="pdk")
 app.add_typer(study.app, name="study")
+app.add_typer(crossbar.app, name="crossbar")
 
 
 def _print_version(wanted: bool) -> None:

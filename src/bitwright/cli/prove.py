@@ -54,10 +54,10 @@ def prove(
     program = codec.load(zoo.locate(model))
     settings = evaluate.read_settings(config, [target])
     images = common.load_data(data, data_dir, limit)
-    with common.progress("proving") as update:
+    with common.steps("proving") as update:
         found = run(
             program, images, config=settings.get(target, {}), slices=slices, width=width,
-            threads=threads, progress=lambda _, done, of: update(done, of),
+            threads=threads, progress=update,
         )  # fmt: skip
     common.write_json(found.to_json(), json_file)
     if json_file != "-":

@@ -48,8 +48,8 @@ def majority(
 
     _check(report, json_file)
     chosen = pdk.choose(liberty or ("asap7",))
-    with common.progress("reproducing") as update:
-        found = reproduce(chosen, quick=quick, progress=lambda _, done, of: update(done, of))
+    with common.steps("reproducing") as update:
+        found = reproduce(chosen, quick=quick, progress=update)
     _give(found, report, json_file)
 
 
@@ -69,8 +69,8 @@ def reuse(
 
     _check(report, json_file)
     chosen = None if quick else pdk.choose(liberty or ("asap7",))
-    with common.progress("reproducing") as update:
-        found = reproduce(chosen, quick=quick, progress=lambda _, done, of: update(done, of))
+    with common.steps("reproducing") as update:
+        found = reproduce(chosen, quick=quick, progress=update)
     _give(found, report, json_file)
 
 

@@ -208,7 +208,7 @@ def precision_study(
     data: common.Data = "fashion-mnist",
     limit: common.Limit = 1000,
     bits: Bits = "1,2,4,8",
-    wires: Wires = "0.02,0.05,0.1,0.2,0.5,1,2,5",
+    wires: Wires = "0.05,0.1,0.2,0.5,1,2,5,10,20",
     coding: Codings = "offset,differential",
     rows: Rows = 64,
     epochs: Epochs = 10,

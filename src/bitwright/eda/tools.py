@@ -129,5 +129,5 @@ def _version(tool: Tool, path: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return "does not answer"
-    match = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
+    match = re.search(r"\d+(\.\d+)+|(?<=ngspice-)\d+", done.stdout + done.stderr)
     return match.group() if match else "unknown version"

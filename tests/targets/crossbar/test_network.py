@@ -162,3 +162,11 @@ def test_too_many_rows_and_unknown_nodes_are_refused():
         TARGET.configure({"rows": 4097})
     with pytest.raises(UnknownNameError, match="7nm"):
         circuit(TARGET.configure({"node": "7n"}))
+
+
+def test_wires_are_as_warm_as_the_cells():
+    cold, warm = (
+        circuit(TARGET.configure({"device": {"temperature_kelvin": kelvin}}))[1]
+        for kelvin in (300.0, 400.0)
+    )
+    assert warm.source_ohm == pytest.approx(cold.source_ohm * (1 + 0.0039 * 100), rel=0.02)

@@ -75,8 +75,8 @@ class LayerSurvey:
         if self.config.flips != "none":
             plain = read.bits.astype(np.float32) @ read.tile.weights[read.rows].astype(np.float32)
             numbers = np.bincount(plain.astype(np.int64).ravel() // self._width)
-            for low in np.flatnonzero(numbers):
-                self._count(f"plain_sums:{int(low) * self._width}", int(numbers[low]))
+            for at in np.flatnonzero(numbers):
+                self._count(f"plain_sums:{int(at) * self._width}", int(numbers[at]))
 
     def close(self, value: Mask, dots: Array) -> None:
         """Count the dot products that are wrong, and the bits."""
@@ -155,9 +155,10 @@ def distributions(design: Design, counters: Counters) -> Iterator[Measurement]:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """A layer's counters as arrays: (bins, positions and one for no cell) each.
+    """A layer's counters as arrays (bins, positions and one for columns without current) each.
 
-    ``plain`` is (bins,), and empty where nothing is flipped.
+    ``lows`` are the bins' lowest partial sums. ``plain`` has numbers without flips by such, and is
+    empty where nothing is flipped.
     """
 
     lows: list[int]
@@ -179,12 +180,13 @@ class _Found:
             for which in tables["sums"]
         }
         lows = sorted({low for low, _ in places.values()})
-        arrays = [np.zeros((len(lows), POSITIONS + 1)) for _ in range(3)]
-        for array, what in zip(arrays, ("sums", "errors", "squares"), strict=True):
+        arrays = {}
+        for what in ("sums", "errors", "squares"):
+            arrays[what] = np.zeros((len(lows), POSITIONS + 1))
             for which, (low, position) in places.items():
-                array[lows.index(low), position] = tables[what][which]
+                arrays[what][lows.index(low), position] = tables[what][which]
         plain = {int(low): number for low, number in tables.get("plain_sums", {}).items()}
-        return cls(lows, *arrays, plain=dict(sorted(plain.items())))
+        return cls(lows=lows, plain=dict(sorted(plain.items())), **arrays)
 
 
 def _partial_sums(name: str, found: _Found, width: int) -> Iterator[Measurement]:

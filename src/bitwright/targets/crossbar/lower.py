@@ -20,7 +20,7 @@ from bitwright.targets.crossbar.cost.pieces import load_pieces
 from bitwright.targets.crossbar.design import Config, Design
 from bitwright.targets.crossbar.devices.cells import Cell
 from bitwright.targets.crossbar.devices.presets import cell_preset, read_volt
-from bitwright.targets.crossbar.devices.wires import wire_ohm
+from bitwright.targets.crossbar.devices.wires import ROOM_KELVIN, wire_ohm
 from bitwright.targets.crossbar.flips import scatter, sparsify
 from bitwright.targets.crossbar.mapping import Layer, binary_dots, cut, reorder, windows_of
 from bitwright.targets.crossbar.sensing import Sensing
@@ -86,7 +86,8 @@ def circuit(config: Config) -> tuple[Cell | None, Ladder | None]:
         return None, None
     cell = cell_preset(config.technology, config.node)
     cell = _changed(cell, config.device, "device")
-    source, bit = wire_ohm(config.node, config.technology)
+    kelvin = config.device.get("temperature_kelvin", ROOM_KELVIN)
+    source, bit = wire_ohm(config.node, config.technology, kelvin)
     ladder = Ladder(
         rows=config.rows,
         source_ohm=source,

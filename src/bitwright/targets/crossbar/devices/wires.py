@@ -17,7 +17,7 @@ from bitwright.errors import ConfigError, UnknownNameError
 from bitwright.targets.crossbar.devices.provenance import Parameter, Provenance
 
 _NEUROSIM = "DNN+NeuroSim V1.3, Param.cpp (github.com/neurosim/DNN_NeuroSim_V1.3)"
-_ROOM_KELVIN = 300.0
+ROOM_KELVIN = 300.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Wire:
     aspect_ratio: float
     resistivity_ohm_metre: float
 
-    def ohm_per_metre(self, temperature_kelvin: float = _ROOM_KELVIN) -> float:
+    def ohm_per_metre(self, temperature_kelvin: float = ROOM_KELVIN) -> float:
         """Return the resistance per length.
 
         Raises
@@ -46,9 +46,9 @@ class Wire:
         ConfigError
             If the temperature is not in 1 to 1000 K, or so low that the linear law ends.
         """
-        factor = 1 + COPPER_PER_KELVIN * (temperature_kelvin - _ROOM_KELVIN)
+        factor = 1 + COPPER_PER_KELVIN * (temperature_kelvin - ROOM_KELVIN)
         if not (1 <= temperature_kelvin <= 1000 and factor > 0):
-            least = math.ceil(_ROOM_KELVIN - 1 / COPPER_PER_KELVIN)
+            least = math.ceil(ROOM_KELVIN - 1 / COPPER_PER_KELVIN)
             raise ConfigError(
                 f"wires have no resistance model at {temperature_kelvin} K",
                 f"give {least} to 1000 K",
@@ -93,7 +93,7 @@ FARAD_PER_METRE = 0.2e-9
 
 
 def wire_ohm(
-    node: str, technology: str, temperature_kelvin: float = _ROOM_KELVIN
+    node: str, technology: str, temperature_kelvin: float = ROOM_KELVIN
 ) -> tuple[float, float]:
     """Return the resistances per cell of source line and bit line, in ohm.
 
@@ -118,7 +118,7 @@ def wire_ohm(
     return along, along
 
 
-def word_line_ohm(node: str, technology: str, temperature_kelvin: float = _ROOM_KELVIN) -> float:
+def word_line_ohm(node: str, technology: str, temperature_kelvin: float = ROOM_KELVIN) -> float:
     """Return the resistance per cell of a word line, in ohm; see `wire_ohm`.
 
     It delays a word line; gates draw no current, so it drops no voltage.
