@@ -11,7 +11,7 @@ demo: $(VENV)/.base
 
 test: $(VENV)/.dev
 	scripts/system-packages test
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest  # tests look for nextpnr-ecp5 on PATH
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest -n 2  # tests look for nextpnr-ecp5 on PATH
 
 check: $(VENV)/.dev
 	BITWRIGHT_VENV=$(VENV) scripts/check

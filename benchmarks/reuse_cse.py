@@ -36,16 +36,16 @@ import numpy as np
 import numpy.typing as npt
 
 from _peers import run_peer
-from bitwright.targets.reuse.clusters import cluster_tree
 from bitwright.targets.reuse.cost import LayerShape, cost_of
-from bitwright.targets.reuse.cse import common_subexpressions, share_pairs
 from bitwright.targets.reuse.graph import AdderGraph, GraphBuilder
-from bitwright.targets.reuse.operations import count_operations
 from bitwright.targets.reuse.planner import dense_graph, plannable, shape_of
 from bitwright.targets.reuse.prices import PieceTable, load_pieces
 from bitwright.targets.reuse.proof import check
-from bitwright.targets.reuse.tiles import shared_tiles
-from bitwright.targets.reuse.trees import spanning_tree, steiner_tree
+from bitwright.targets.reuse.static.clusters import cluster_tree
+from bitwright.targets.reuse.static.cse import common_subexpressions, share_pairs
+from bitwright.targets.reuse.static.operations import count_operations
+from bitwright.targets.reuse.static.tiles import shared_tiles
+from bitwright.targets.reuse.static.trees import spanning_tree, steiner_tree
 from native_network import network
 
 Matrix = npt.NDArray[np.integer[Any]]

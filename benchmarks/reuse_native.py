@@ -36,7 +36,7 @@ from bitwright.native.shared_network import (
     time_layers,
 )
 from bitwright.targets.reuse.graph import AdderGraph
-from bitwright.targets.reuse.trees import steiner_tree
+from bitwright.targets.reuse.static.trees import steiner_tree
 from native_conv import layer
 from native_network import network
 

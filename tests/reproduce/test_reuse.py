@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.targets.reuse.dynamic.skippable import one_layer
 
-from bitwright import network
 from bitwright.eda import pdk
 from bitwright.reproduce import reuse
 from bitwright.targets import get_target
 from bitwright.targets.reuse.mapped import map_layer
+from bitwright.targets.reuse.planner import plan_layer, plannable
+from bitwright.targets.reuse.prices import load_pieces
 
 
 @pytest.fixture
@@ -43,10 +45,11 @@ def test_the_short_version_holds(small, bitwright, tmp_path):
 
 
 @pytest.mark.tool("yosys")
-def test_the_netlist_of_a_layer_takes_what_its_pieces_do(small, shared):
-    target = get_target("reuse")
-    design = target.lower(network.load("fmnist-mlp").program, target.configure({}))
-    plan = min(design.plans.values(), key=lambda plan: plan.shape.neurons * plan.shape.fan_in)
+def test_the_netlist_of_a_layer_takes_what_its_pieces_do(shared):
+    program = one_layer(0, (1, 1, 100), 10, 1)
+    ((name, dot),) = plannable(program).items()
+    config = get_target("reuse").configure({})
+    plan = plan_layer(program, name, dot, config, load_pieces(config.pieces))
     made = map_layer(
         plan, pdk.choose([str(shared / "liberty" / "asap7")]), operations=20, neurons=1
     )

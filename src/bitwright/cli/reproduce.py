@@ -74,6 +74,20 @@ def reuse(
     _give(found, report, json_file)
 
 
+@app.command("crossbar")
+def crossbar(quick: Quick = False, json_file: common.Json = None, report: Page = None) -> None:
+    """Crossbars: what parasitics do to accuracy, what BinSparX brings back, saves and takes.
+
+    Exit code 1 if a claim does not hold.
+    """
+    from bitwright.reproduce.crossbar import reproduce  # noqa: PLC0415 - imported when needed
+
+    _check(report, json_file)
+    with common.steps("reproducing") as update:
+        found = reproduce(quick=quick, progress=update)
+    _give(found, report, json_file)
+
+
 def _check(report: Path | None, json_file: str | None) -> None:
     """Refuse files that cannot be written, before any work is done for them."""
     for file in (report, json_file if json_file != "-" else None):

@@ -75,11 +75,12 @@ def reproduce(
 
     approximate = flow.evaluate(
         aware, images, target="majority", config=settings,
-        progress=lambda done, of: report("images with circuits", done, of),
+        progress=lambda what, done, of: report(f"{what} with circuits", done, of),
     )  # fmt: skip
     exact = flow.evaluate(
-        twin, images, progress=lambda done, of: report("images of the exact twin", done, of)
-    )
+        twin, images,
+        progress=lambda what, done, of: report(f"{what} of the exact twin", done, of),
+    )  # fmt: skip
     rows, layers = _implemented(aware, settings, images.images, chosen, quick, report)
     claims = (
         *_accuracies(approximate.record, exact.record),

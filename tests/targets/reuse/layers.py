@@ -3,11 +3,11 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from bitwright.targets.reuse.clusters import cluster_tree
-from bitwright.targets.reuse.cse import common_subexpressions
 from bitwright.targets.reuse.planner import dense_graph
-from bitwright.targets.reuse.tiles import shared_tiles, tables
-from bitwright.targets.reuse.trees import spanning_tree, steiner_tree
+from bitwright.targets.reuse.static.clusters import cluster_tree
+from bitwright.targets.reuse.static.cse import common_subexpressions
+from bitwright.targets.reuse.static.tiles import shared_tiles, tables
+from bitwright.targets.reuse.static.trees import spanning_tree, steiner_tree
 
 
 def weights_of(seed, neurons, fan_in):

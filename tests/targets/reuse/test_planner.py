@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.native.sketch import random_batch
 from tests.networks import classifier, labelled
-from tests.targets.reuse.skippable import one_layer, random_network
+from tests.targets.reuse.dynamic.skippable import one_layer, random_network
 
 from bitwright import flow
 from bitwright.errors import ConfigError, UnknownNameError

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bitwright.eda import pdk
+from bitwright.circuits import write_verilog
+from bitwright.eda import fpga, pdk
 from bitwright.targets.reuse import price_list
 from bitwright.targets.reuse.price_list import PIECES, make_piece, measure_pieces
 from bitwright.targets.reuse.prices import load_pieces
@@ -34,6 +35,9 @@ def test_pieces_made_anew_are_those_of_the_table(shared):
 
 @pytest.mark.tool("yosys")
 def test_the_command_writes_a_table_that_can_be_read(bitwright, tmp_path, monkeypatch):
+    known = fpga.count_luts(write_verilog(make_piece("compare", 4, 1, 2, 0)[0]))
+    monkeypatch.setattr(price_list, "count_luts", lambda _: known)  # seconds for each piece
+    monkeypatch.setattr(price_list, "check_luts", lambda *_: None)
     monkeypatch.setattr(price_list.measure_pieces, "__kwdefaults__", {
         **price_list.measure_pieces.__kwdefaults__,
         "pieces": [("sum", 3, 1), ("merge", 1, 1), ("match", 2, 1), ("select", 2, 1),
@@ -43,7 +47,10 @@ def test_the_command_writes_a_table_that_can_be_read(bitwright, tmp_path, monkey
     code, out, _ = bitwright("study", "reuse-pieces", "--liberty", "osu018", "-o", file)
     assert code == 0
     assert "6 pieces" in out
-    assert load_pieces(str(file)).each("sum", 3).energy_j > 0
+    table = load_pieces(str(file))
+    assert table.each("sum", 3).energy_j > 0
+    assert [piece.luts for piece in table.pieces] == [0] + 5 * [known.luts]
+    assert known.luts > 0
     code, _, error = bitwright("study", "reuse-pieces", "-o", tmp_path / "no" / "p.json")
     assert code == 2
     assert "p.json" in error

@@ -55,8 +55,8 @@ class Config:
     part
         An FPGA whose accelerator is modelled, such as "XC7Z100"; none if empty.
     calibration
-        The data set whose training images choose the order of tiles, and say how many tiles the
-        accelerator has to do.
+        The data set whose training images choose the order of tiles and channels, and say how many
+        tiles the accelerator has to do.
     calibration_images
         How many of them.
     """

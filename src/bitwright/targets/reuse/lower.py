@@ -13,6 +13,7 @@ from bitwright.targets.base import Progress
 from bitwright.targets.reuse.accelerated import run_on
 from bitwright.targets.reuse.design import Config, Design
 from bitwright.targets.reuse.dynamic.network import SkipNetwork
+from bitwright.targets.reuse.dynamic.skips import CALIBRATED
 from bitwright.targets.reuse.planner import plan_layer, plannable
 from bitwright.targets.reuse.prices import load_pieces
 
@@ -23,8 +24,9 @@ def lower(program: Program, config: Config, progress: Progress | None = None) ->
     Raises
     ------
     ConfigError
-        If no layer has weights of one bit, there is no such table of pieces, the order of tiles
-        needs calibration images and no data set is named, or the network does not fit the part.
+        If no layer has weights of one bit, there is no such table of pieces, an order of tiles or
+        channels needs calibration images and no data set is named, or the network does not fit the
+        part.
     UnknownNameError
         If there is no such part.
     DataError
@@ -54,8 +56,10 @@ def _calibration(config: Config) -> npt.NDArray[Any] | None:
     if not config.calibration:
         if not config.skips.needs_calibration:
             return None
+        tiles = config.skips.tile_order in CALIBRATED
+        which = "tile_order" if tiles else "channel_order"
         raise ConfigError(
-            f"tile_order = '{config.skips.tile_order}' needs calibration images",
+            f"{which} = '{getattr(config.skips, which)}' needs calibration images",
             "name a data set: calibration = 'cifar10'",
         )
     return load(config.calibration, "train", limit=config.calibration_images).images

@@ -13,22 +13,24 @@ from bitwright.ir import ops as o
 from bitwright.ir.program import Program
 from bitwright.ir.types import Int
 from bitwright.native.convolution import Dot, dot_of
-from bitwright.targets.reuse.clusters import cluster_tree
 from bitwright.targets.reuse.cost import Cost, LayerShape, cost_of
-from bitwright.targets.reuse.cse import common_subexpressions
 from bitwright.targets.reuse.design import Candidate, Config, LayerPlan, Method, Objective
 from bitwright.targets.reuse.graph import AdderGraph, GraphBuilder, Integers
-from bitwright.targets.reuse.operations import count_operations
-from bitwright.targets.reuse.permutation import similar_inputs
 from bitwright.targets.reuse.prices import PieceTable
-from bitwright.targets.reuse.tiles import Order, shared_tiles, tables
-from bitwright.targets.reuse.trees import spanning_tree, steiner_tree
+from bitwright.targets.reuse.static.clusters import cluster_tree
+from bitwright.targets.reuse.static.cse import affordable, common_subexpressions
+from bitwright.targets.reuse.static.operations import count_operations
+from bitwright.targets.reuse.static.permutation import similar_inputs
+from bitwright.targets.reuse.static.tiles import Order, shared_tiles, tables
+from bitwright.targets.reuse.static.trees import spanning_tree, steiner_tree
 
 WHOLE: dict[Method, Callable[[Integers], AdderGraph]] = {
     "spanning": spanning_tree,
     "steiner": steiner_tree,
     "clusters": cluster_tree,
-    "subexpressions": common_subexpressions,
+    "subexpressions": lambda weights: common_subexpressions(
+        weights, most=affordable(*weights.shape)
+    ),
 }
 """Methods that take a layer's kernels as a whole."""
 TILED: dict[Method, Callable[..., AdderGraph]] = {

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bitwright.targets.reuse.words import popcount
+from bitwright.targets.reuse.static.words import popcount
 
 Array = npt.NDArray[Any]
 
@@ -292,3 +292,57 @@ def run(maps, geometry, tables, members, bounds, outcomes, used, sums, steps):
     sums[_DONE] += found[1]
     sums[_BOUND_CHECKS] += found[2]
     sums[_PARENT_CHECKS] += found[3]
+
+
+@njit(cache=True, nogil=True)
+def try_parents(maps, geometry, tables, places, saved):
+    """Do every neuron alone, then with each other one as its parent.
+
+    Parameters
+    ----------
+    maps, geometry, tables
+        As for `run`.
+    places
+        int64 (windows, 2): images and windows.
+    saved
+        int64 (neurons i, neurons j), added to: the operations that parent i, done alone, saves
+        neuron j.
+    """
+    height, length, across, down, columns = geometry
+    neurons, count = tables.kernels.shape
+    stream, tiles = np.empty((height * length >> 6) + 3, np.uint64), np.empty(count, np.uint64)
+    ones, far = np.zeros(count + 1, np.int64), np.zeros(tables.far.shape, np.int32)
+    prefix, reach = np.zeros((neurons, count + 1), np.int64), np.empty(neurons, np.int64)
+    parents, alone = np.empty(neurons, np.int64), np.empty(neurons, np.int64)
+    space = parents, far, tiles, ones, prefix, reach
+    for image, window in places:
+        row = tables.classes[window]
+        top, first = window // columns * down, window % columns * across
+        _gather(maps[image], top, first, (height, length), stream)
+        _split(stream, tables.taps, tables.masks, row, PARENT, tiles, ones)
+        parents[:] = -1
+        open_ = np.flatnonzero(tables.constant[row] < 0)
+        for neuron in open_:
+            alone[neuron] = _operations(tables, row, neuron, space)
+        for parent in open_:
+            for neuron in open_:
+                if parent != neuron:
+                    parents[neuron] = parent
+                    for t in range(count - 1, -1, -1):
+                        differ = tables.kernels[parent, t] ^ tables.kernels[neuron, t]
+                        here = popcount(differ & tables.masks[row, t])
+                        far[row, neuron, t] = far[row, neuron, t + 1] + here
+                    kept = reach[neuron]
+                    saved[parent, neuron] += alone[neuron] - _operations(tables, row, neuron, space)
+                    reach[neuron] = kept
+
+
+@njit(cache=True, nogil=True)
+def _operations(tables, row, neuron, space):
+    parents, far, tiles, ones, prefix, reach = space
+    found = np.zeros(4, np.int64)
+    _evaluate(
+        tables.kernels, tables.masks, tables.left, tables.ones, parents, far, tables.limits, row,
+        neuron, PARENT, tiles, ones, prefix, reach, found,
+    )  # fmt: skip
+    return found[1]

@@ -26,11 +26,12 @@ from bitwright.ir.program import Program, check_batch
 from bitwright.ir.types import Bits
 from bitwright.ir.work import count_work
 from bitwright.native import NativeProgram
+from bitwright.targets.reuse.dynamic.channels import channel_orders
 from bitwright.targets.reuse.dynamic.counters import LayerCounters
 from bitwright.targets.reuse.dynamic.layer import SkipLayer, skip_layers
-from bitwright.targets.reuse.dynamic.order import tile_orders
+from bitwright.targets.reuse.dynamic.order import Integers, tile_orders
 from bitwright.targets.reuse.dynamic.run import Twin, run_layer
-from bitwright.targets.reuse.dynamic.schedule import Schedule, prepare
+from bitwright.targets.reuse.dynamic.schedule import Channels, Schedule, prepare
 from bitwright.targets.reuse.dynamic.skips import Skips
 
 Array = npt.NDArray[Any]
@@ -77,7 +78,7 @@ class SkipNetwork:
     Raises
     ------
     ConfigError
-        If the order of tiles needs calibration images and there are none.
+        If an order needs calibration images and there are none.
     UnknownNameError
         If a layer does not exist or cannot skip.
     """
@@ -97,9 +98,13 @@ class SkipNetwork:
             if name not in possible:
                 raise UnknownNameError("skippable layer", name, possible)
         chosen = possible if layers is None else {name: possible[name] for name in layers}
-        orders = {} if calibration is None else tile_orders(program, chosen, skips, calibration)
+        tiles, channels = dict[str, Integers](), dict[str, Channels]()
+        if calibration is not None:
+            tiles = tile_orders(program, chosen, skips, calibration)
+            channels = channel_orders(program, chosen, skips, calibration, tiles=tiles)
         self.layers = {
-            name: prepare(layer, skips, orders.get(name)) for name, layer in chosen.items()
+            name: prepare(layer, skips, tiles.get(name), channels.get(name))
+            for name, layer in chosen.items()
         }
         self.steps = _cut(program, self.layers.values())
 

@@ -86,7 +86,7 @@ def tile_orders(
     seed
         Chooses the windows that are looked at.
     """
-    if not skips.needs_calibration:
+    if skips.tile_order == "natural":
         return {}
     sources = sorted({layer.dot.source for layer in layers.values()})
     values = NativeProgram(program, sources).run(images, threads=1)
@@ -105,15 +105,12 @@ def sample_of(
     layer: SkipLayer, skips: Skips, bits: npt.NDArray[np.bool_], rng: np.random.Generator
 ) -> Sample:
     """Return all neurons of a layer in some windows of what it reads."""
-    natural = prepare(layer, replace(skips, tile_order="natural", bounds="tight")).tables
+    plain = replace(skips, tile_order="natural", channel_order="natural", bounds="tight")
+    natural = prepare(layer, plain).tables
     tiles = len(natural.taps)
-    view = window_view(layer.dot, bits)
-    images, rows, columns = view.shape[:3]
-    total = images * rows * columns
-    count = min(total, max(1, SAMPLES // (tiles * layer.neurons)))
-    image, window = np.divmod(rng.choice(total, count, replace=False), rows * columns)
-    inputs = view[image, window // columns, window % columns].reshape(count, -1)
-    classes = natural.classes[window]
+    image, window = some_places(layer, len(bits), SAMPLES // (tiles * layer.neurons), rng)
+    inputs, classes = inputs_at(layer, bits, image, window), natural.classes[window]
+    count = len(inputs)
     left = -np.diff(natural.left, axis=1)[classes]
     ones = -np.diff(natural.ones, axis=2)[classes].astype(np.int64)
     matches = np.empty((count, layer.neurons, tiles), np.int64)
@@ -133,6 +130,25 @@ def sample_of(
         matches.reshape(-1, tiles), activations, ones.reshape(-1, tiles), left,
         natural.limits[classes].reshape(-1),
     )  # fmt: skip
+
+
+def some_places(
+    layer: SkipLayer, images: int, most: int, rng: np.random.Generator
+) -> tuple[Integers, Integers]:
+    """Return so many windows of some images at most: the image of each, and which one it is."""
+    total = images * layer.windows
+    chosen = rng.choice(total, min(total, max(1, most)), replace=False)
+    return np.divmod(chosen, layer.windows)
+
+
+def inputs_at(
+    layer: SkipLayer, bits: npt.NDArray[np.bool_], image: Integers, window: Integers
+) -> npt.NDArray[np.bool_]:
+    """Return what windows hold, (windows, taps)."""
+    view = window_view(layer.dot, bits)
+    columns = view.shape[2]
+    found = view[image, window // columns, window % columns]
+    return np.asarray(found.reshape(len(image), -1))
 
 
 def by_variance(sample: Sample) -> Integers:

@@ -53,21 +53,29 @@ def implications(
     place = np.full(len(limits), -1)
     place[order] = np.arange(len(order))
     before = (place[:, None] >= 0) & (place[:, None] < place)
-    first, second = limits[:, None], limits
-    # P_i >= U_i: the least and the greatest P_j; P_i < U_i: likewise.
-    found = np.stack(
-        [
-            first - far >= second,  # 1 implies 1
-            2 * live - far - first < second,  # 1 implies 0
-            far - first + 1 >= second,  # 0 implies 1
-            first + far <= second,  # 0 implies 0
-        ]
-    )
-    kind, i, j = np.nonzero(found & before)
+    kind, i, j = np.nonzero(implied_outcomes(limits, far, live) & before)
     entries = np.stack([i, kind < 2, kind % 2 == 0], axis=1).astype(np.int64)
     sorting = np.lexsort((-place[i], j))
     starts = np.searchsorted(j[sorting], np.arange(len(limits) + 1))
     return starts.astype(np.int64), np.ascontiguousarray(entries[sorting])
+
+
+def implied_outcomes(limits: Integers, far: Integers, live: int) -> npt.NDArray[np.bool_]:
+    """Return which outcome of kernel i implies which one of kernel j, (4, neurons, neurons).
+
+    They are: 1 implies 1, 1 implies 0, 0 implies 1, 0 implies 0. Arguments are as for
+    `implications`.
+    """
+    first, second = limits[:, None], limits
+    # P_i >= U_i: the least and the greatest P_j; P_i < U_i: likewise.
+    return np.stack(
+        [
+            first - far >= second,
+            2 * live - far - first < second,
+            far - first + 1 >= second,
+            first + far <= second,
+        ]
+    )
 
 
 def nearest_before(far: Integers, live: int, order: Integers) -> Integers:

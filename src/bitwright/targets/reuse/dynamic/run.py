@@ -48,7 +48,7 @@ def run_layer(
     Raises
     ------
     ConfigError
-        If the order of tiles needs calibration and the layer is not prepared.
+        If an order needs calibration images and the layer is not prepared.
     DataError
         If the bits are not those that the layer reads.
     """
@@ -97,7 +97,7 @@ def _run(
         PlainRun(prepared, bits, members, outcomes, used, sums, histogram).run()
     else:
         kernel.run(
-            _packed(layer, bits), _geometry(layer), tables, members,
+            packed(layer, bits), geometry(layer), tables, members,
             BOUNDS[prepared.skips.bounds], outcomes, used, sums, histogram,
         )  # fmt: skip
     if not prepared.skips.pool and layer.pool is not None:
@@ -107,8 +107,8 @@ def _run(
     return made, _counters(prepared, len(bits), sums, histogram)
 
 
-def _packed(layer: SkipLayer, bits: Bools) -> npt.NDArray[np.uint64]:
-    """Rows of padded maps as words, with a spare word behind."""
+def packed(layer: SkipLayer, bits: Bools) -> npt.NDArray[np.uint64]:
+    """Return rows of padded maps as words, with a spare word behind."""
     dot = layer.dot
     top, bottom, left, right = dot.padding
     maps = bits.reshape(len(bits), *map_shape(dot.value))
@@ -123,7 +123,8 @@ def _packed(layer: SkipLayer, bits: Bools) -> npt.NDArray[np.uint64]:
     return words
 
 
-def _geometry(layer: SkipLayer) -> tuple[int, int, int, int, int]:
+def geometry(layer: SkipLayer) -> tuple[int, int, int, int, int]:
+    """Return how the kernel finds a window in packed maps (`kernel.run`)."""
     windows, channels = layer.dot.windows, layer.dot.weights.shape[3]
     return (
         windows.kernel[0],

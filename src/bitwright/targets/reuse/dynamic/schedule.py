@@ -28,10 +28,27 @@ from bitwright.targets.reuse.dynamic.relations import (
     nearest_before,
     tree_order,
 )
-from bitwright.targets.reuse.dynamic.skips import Skips
+from bitwright.targets.reuse.dynamic.skips import CALIBRATED, Skips
 
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """The kernels of a layer in the order in which they are done.
+
+    Parameters
+    ----------
+    order
+        (neurons,): all of them.
+    parents
+        (neurons,): of each the one whose matches bound its own, done before it, or -1; None for
+        the nearest one that is done before.
+    """
+
+    order: Integers
+    parents: Integers | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +71,18 @@ class Schedule:
         real = known_taps(dot, self.layer.known)[1]
         return np.asarray(real.sum(axis=1)[self.tables.classes])
 
+    @property
+    def live(self) -> npt.NDArray[np.bool_]:
+        """The live taps of each class of windows, (classes, taps)."""
+        return _live(*known_taps(self.layer.dot, self.layer.known), self.skips)
 
-def prepare(layer: SkipLayer, skips: Skips, tile_order: Integers | None = None) -> Schedule:
+
+def prepare(
+    layer: SkipLayer,
+    skips: Skips,
+    tile_order: Integers | None = None,
+    channels: Channels | None = None,
+) -> Schedule:
     """Prepare a layer.
 
     Parameters
@@ -67,27 +94,23 @@ def prepare(layer: SkipLayer, skips: Skips, tile_order: Integers | None = None) 
     tile_order
         The tiles in the order in which they are done, from
         `bitwright.targets.reuse.dynamic.order`; by default as they lie in the fan-in.
+    channels
+        The order of its kernels, from `bitwright.targets.reuse.dynamic.channels`; by default as
+        they are stored, or along the tree that `skips` asks for.
 
     Raises
     ------
     ConfigError
-        If `skips` asks for an order of tiles that needs calibration and none is given, or what is
-        given is no order of the tiles.
+        If `skips` asks for an order that needs calibration images and none is given, or what is
+        given is no order of the layer's tiles or channels.
     """
     count = -(-layer.fan_in // skips.width)
-    if tile_order is None and skips.needs_calibration:
-        raise ConfigError(
-            f"the order of tiles '{skips.tile_order}' of layer '{layer.name}' needs images",
-            "give calibration images, or take the natural order",
-        )
-    chosen = np.arange(count) if tile_order is None else np.asarray(tile_order, np.int64)
-    if not np.array_equal(np.sort(chosen), np.arange(count)):
-        raise ConfigError(
-            f"layer '{layer.name}' has no such order of tiles", f"order all of 0 .. {count - 1}"
-        )
+    chosen = _given(layer, "tiles", skips.tile_order, tile_order, count)
+    given = None if channels is None else channels.order
+    neurons = _given(layer, "channels", skips.channel_order, given, layer.neurons)
     dot, kernels = layer.dot, layer.kernels
     values, real = known_taps(dot, layer.known)
-    live = real & (values == UNKNOWN) if skips.constants else real
+    live = _live(values, real, skips)
     limits = layer.limits(real.sum(axis=1))
     if skips.constants:
         limits = limits - known_matches(dot, values, real)
@@ -96,7 +119,10 @@ def prepare(layer: SkipLayer, skips: Skips, tile_order: Integers | None = None) 
     if skips.constants:
         constant[limits == 0] = 1
         constant[limits > live.sum(axis=1)[:, None]] = 0
-    order, parents = _order(layer, skips, live, np.any(constant < 0, axis=0))
+    active = np.any(constant < 0, axis=0)
+    order, parents = _order(layer, skips, live, neurons[active[neurons]])
+    if channels is not None and channels.parents is not None:
+        parents = channels.parents
     differ = kernels ^ np.where(parents[:, None] >= 0, kernels[parents], kernels)
     starts, implied = _implied(skips, kernels, live, limits, constant, order)
     tables = Tables(
@@ -120,13 +146,31 @@ def prepare(layer: SkipLayer, skips: Skips, tile_order: Integers | None = None) 
     return Schedule(layer, skips, contiguous)
 
 
+def _given(layer: SkipLayer, what: str, how: str, order: Integers | None, count: int) -> Integers:
+    """Return an order of so many, the natural one unless another is given."""
+    if order is None and how in CALIBRATED:
+        raise ConfigError(
+            f"the order of {what} '{how}' of layer '{layer.name}' needs images",
+            "give calibration images, or take the natural order",
+        )
+    chosen = np.arange(count) if order is None else np.asarray(order, np.int64)
+    if not np.array_equal(np.sort(chosen), np.arange(count)):
+        raise ConfigError(
+            f"layer '{layer.name}' has no such order of {what}", f"order all of 0 .. {count - 1}"
+        )
+    return chosen
+
+
+def _live(values: Array, real: npt.NDArray[np.bool_], skips: Skips) -> npt.NDArray[np.bool_]:
+    return real & (values == UNKNOWN) if skips.constants else real
+
+
 def _order(
-    layer: SkipLayer, skips: Skips, live: npt.NDArray[np.bool_], active: npt.NDArray[np.bool_]
+    layer: SkipLayer, skips: Skips, live: npt.NDArray[np.bool_], order: Integers
 ) -> tuple[Integers, Integers]:
     """Return the order of the neurons that are not constant, and their parents."""
-    order = np.flatnonzero(active)
     parents = np.full(layer.neurons, -1)
-    if skips.channel_order == "natural" and skips.bounds != "parent":
+    if skips.channel_order != "parents" and skips.bounds != "parent":
         return order, parents
     common = int(np.bincount(layer.dot.windows.classes().reshape(-1)).argmax())
     inputs = int(live[common].sum())

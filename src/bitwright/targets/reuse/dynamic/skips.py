@@ -12,8 +12,10 @@ from bitwright.errors import ConfigError
 
 Bounds = Literal["none", "naive", "tight", "parent"]
 TileOrder = Literal["natural", "variance", "learned"]
-ChannelOrder = Literal["natural", "parents"]
+ChannelOrder = Literal["natural", "parents", "variance", "learned"]
 
+CALIBRATED = ("variance", "learned")
+"""Orders that come from images, of tiles and of channels."""
 MAX_WIDTH = 64
 """A tile is one 64-bit word at most."""
 
@@ -44,8 +46,15 @@ class Skips:
         - ``learned``: the order in which `bounds` decide soonest on calibration windows, found
           from the last tile to the first one.
     channel_order
-        Which kernels come first in a window: ``natural``; or ``parents``, along a spanning tree of
-        similar kernels, so that each one's nearest neighbour comes before it.
+        Which kernels come first in a window. It matters to `inclusion` and to the bounds
+        ``parent``, which work from kernels done before.
+
+        - ``natural``: as they are stored.
+        - ``parents``: along a spanning tree of similar kernels, so that each one's nearest
+          neighbour comes before it.
+        - ``variance``: those whose counts vary most over calibration windows.
+        - ``learned``: so that most is saved on calibration windows; with the bounds ``parent``,
+          the parents are those that save most there.
     inclusion
         Use that one kernel's bit can imply another one's: kernels that differ in h places have
         counts that differ by at most h. Where one includes the other, that is the whole of what
@@ -84,8 +93,8 @@ class Skips:
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether the order of tiles comes from images."""
-        return self.tile_order != "natural"
+        """Whether an order comes from images."""
+        return self.tile_order in CALIBRATED or self.channel_order in CALIBRATED
 
 
 NO_SKIPS = Skips(bounds="none", inclusion=False, pool=False, constants=False)

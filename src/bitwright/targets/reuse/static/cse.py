@@ -9,7 +9,8 @@ and make for a shallower graph at as many additions.
 
 Cost. A step seeks the best partners of a few wires among all of them, at a word for 64 nodes: with
 s steps and n nodes about ``s * (inputs + s) * n / 64`` in all. On one core 64 nodes of 576 inputs
-take 0.1 s, 128 of 1,152 one second, 256 of 2,304 seven, 512 of 4,608 two minutes.
+take 0.1 s, 128 of 1,152 one second, 256 of 2,304 seven, 512 of 4,608 two minutes. `affordable`
+says how many steps take seconds; later ones save least, and make graphs deep.
 """
 # mypy: disable-error-code="no-untyped-def"
 
@@ -24,14 +25,16 @@ from numba import njit
 
 from bitwright.errors import ConfigError
 from bitwright.targets.reuse.graph import AdderGraph, GraphBuilder, Integers
-from bitwright.targets.reuse.operations import node_sums
-from bitwright.targets.reuse.rooted import Indices, distinct
-from bitwright.targets.reuse.words import Words, pack, popcount, unpack
+from bitwright.targets.reuse.static.operations import node_sums
+from bitwright.targets.reuse.static.rooted import Indices, distinct
+from bitwright.targets.reuse.static.words import Words, pack, popcount, unpack
 
 STEPS = 1024
 """So many steps lie between two reports of progress."""
 WORTH = 64
 """What an addition is worth, in bits of a sum: more than any sum has."""
+WORK = 2**34
+"""So many words are looked at by as many steps as are `affordable`: about 15 seconds."""
 Progress = Callable[[int], None]
 Bits = npt.NDArray[np.bool_]
 
@@ -89,6 +92,12 @@ def share_pairs(
         if progress:
             progress(search.made)
     return _rebuilt(graph, rows, search)
+
+
+def affordable(neurons: int, inputs: int) -> int:
+    """Return so many sums and differences as take seconds to find in a layer of any size."""
+    words = -(-neurons // 64)
+    return int((inputs**2 + 4 * WORK / words) ** 0.5 - inputs) // 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from bitwright.errors import ConfigError
 from bitwright.targets.reuse.graph import AdderGraph, GraphBuilder, Integers
-from bitwright.targets.reuse.words import differing
+from bitwright.targets.reuse.static.words import differing
 
 Rows = npt.NDArray[np.int8]
 Indices = npt.NDArray[np.int64]

@@ -6,16 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.targets.reuse.kernels import check, kernels, random_kernels
+from tests.targets.reuse.static.kernels import check, kernels, random_kernels
 
 from bitwright.errors import ConfigError
-from bitwright.targets.reuse.clusters import cluster_tree
-from bitwright.targets.reuse.cse import common_subexpressions, share_pairs
 from bitwright.targets.reuse.graph import AdderGraph
-from bitwright.targets.reuse.operations import count_operations, node_sums
-from bitwright.targets.reuse.rooted import distinct
-from bitwright.targets.reuse.tiles import shared_tiles
-from bitwright.targets.reuse.trees import spanning_tree, steiner_tree
+from bitwright.targets.reuse.planner import WHOLE
+from bitwright.targets.reuse.static.clusters import cluster_tree
+from bitwright.targets.reuse.static.cse import (
+    WORK,
+    affordable,
+    common_subexpressions,
+    share_pairs,
+)
+from bitwright.targets.reuse.static.operations import count_operations, node_sums
+from bitwright.targets.reuse.static.rooted import distinct
+from bitwright.targets.reuse.static.tiles import shared_tiles
+from bitwright.targets.reuse.static.trees import spanning_tree, steiner_tree
 
 common_subexpressions(random_kernels(0, 6, 9))  # compiled here, not in an example
 
@@ -111,8 +117,25 @@ def test_no_more_pairs_are_made_than_may_be(weights, most):
     assert graph.nodes <= len(distinct(weights).rows) + most
 
 
+@given(st.integers(1, 5000), st.integers(1, 20_000))
+def test_affordable_steps_are_as_many_as_the_work_allows(neurons, inputs):
+    words = -(-neurons // 64)
+    steps = affordable(neurons, inputs)
+    assert steps * (inputs + steps) * words <= WORK < (steps + 2) * (inputs + steps + 2) * words
+
+
+def test_the_planner_makes_what_is_affordable(monkeypatch):
+    weights = random_kernels(0, 20, 72)
+    every = WHOLE["subexpressions"](weights).nodes
+    assert every == common_subexpressions(weights).nodes
+    monkeypatch.setattr("bitwright.targets.reuse.static.cse.WORK", 2**12)
+    graph = WHOLE["subexpressions"](weights)
+    check(graph, weights)
+    assert graph.nodes == 20 + affordable(20, 72) < every
+
+
 def test_progress_is_told(monkeypatch):
-    monkeypatch.setattr("bitwright.targets.reuse.cse.STEPS", 10)
+    monkeypatch.setattr("bitwright.targets.reuse.static.cse.STEPS", 10)
     told = []
     weights = random_kernels(0, 20, 60)
     graph = common_subexpressions(weights, most=35, progress=told.append)

@@ -4,7 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
-from tests.targets.reuse.skippable import bits_of, check_layer, one_layer, only_layer, windows_of
+from tests.targets.reuse.dynamic.skippable import (
+    bits_of,
+    check_layer,
+    one_layer,
+    only_layer,
+    windows_of,
+)
 
 from bitwright.targets.reuse.dynamic import (
     Skips,

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bitwright.targets.reuse.rooted import RootedTree, distances, relabelled
-from bitwright.targets.reuse.words import differing
+from bitwright.targets.reuse.static.rooted import RootedTree, distances, relabelled
+from bitwright.targets.reuse.static.words import differing
 
 ROUNDS = 40
 """At most so many rounds; it usually settles in ten."""

@@ -7,9 +7,17 @@ from tests.native.sketch import Sketch
 from bitwright.ir import Bits, Int, reference
 from bitwright.ir import ops as o
 from bitwright.native.convolution import window_view
-from bitwright.targets.reuse.dynamic import Skips, prepare, run_layer, skip_layers, tiles_used
+from bitwright.targets.reuse.dynamic import (
+    Channels,
+    Skips,
+    prepare,
+    run_layer,
+    skip_layers,
+    tiles_used,
+)
+from bitwright.targets.reuse.dynamic.skips import CALIBRATED
 
-ORDERS = {"channel_order": st.sampled_from(["natural", "parents"])}
+ORDERS = {"channel_order": st.sampled_from(["natural", "parents", "variance", "learned"])}
 SWITCHES = {name: st.booleans() for name in ("inclusion", "pool", "constants")}
 
 
@@ -90,9 +98,20 @@ def bits_of(program, rng, images=3):
     return rng.random((images, *program.input_type.shape)) < rng.random()
 
 
-def check_layer(program, bits, skips, tile_order=None):
+def some_channels(rng, layer, skips):
+    """Any order of the kernels, and any parents that it allows."""
+    if skips.channel_order not in CALIBRATED:
+        return None
+    order = rng.permutation(layer.neurons)
+    parents = np.full(layer.neurons, -1)
+    for k in range(1, layer.neurons):
+        parents[order[k]] = rng.choice([-1, order[rng.integers(k)]])
+    return Channels(order, parents if rng.random() < 0.5 else None)
+
+
+def check_layer(program, bits, skips, tile_order=None, channels=None):
     """Both twins give the reference's bits, the same counters and the same tiles; return them."""
-    prepared = prepare(only_layer(program), skips, tile_order)
+    prepared = prepare(only_layer(program), skips, tile_order, channels)
     expected = output(program, bits)
     found, counters = run_layer(prepared, bits)
     np.testing.assert_array_equal(found.reshape(expected.shape), expected)

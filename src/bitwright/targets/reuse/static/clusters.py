@@ -4,7 +4,7 @@ A deep tree passes a dot product on through many adders. Here the layer's kernel
 clusters, each made from the majority vote of its kernels; these fall into clusters again; and so
 on up to one root (k-modes, where a kernel may be complemented to be like the others). That is a
 start: local search within the same depth then makes the tree as cheap as it finds
-(`bitwright.targets.reuse.improve`).
+(`bitwright.targets.reuse.static.improve`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 
 from bitwright.errors import ConfigError
 from bitwright.targets.reuse.graph import AdderGraph, Integers
-from bitwright.targets.reuse.improve import improved
-from bitwright.targets.reuse.rooted import Indices, RootedTree, Rows, distinct, merge_bits
-from bitwright.targets.reuse.trees import check_depth, minimum_tree
+from bitwright.targets.reuse.static.improve import improved
+from bitwright.targets.reuse.static.rooted import Indices, RootedTree, Rows, distinct, merge_bits
+from bitwright.targets.reuse.static.trees import check_depth, minimum_tree
 
 SWEEPS = 12
 """At most so often kernels change clusters; they usually settle earlier."""

@@ -7,13 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import minimum_spanning_tree
-from tests.targets.reuse.kernels import apart, check, kernels, noisy_copies, random_kernels
+from tests.targets.reuse.static.kernels import apart, check, kernels, noisy_copies, random_kernels
 
 from bitwright.errors import ConfigError
-from bitwright.targets.reuse.operations import count_operations
-from bitwright.targets.reuse.parsimony import parsimonious
-from bitwright.targets.reuse.rooted import RootedTree, centred, distinct, relabelled, rerooted
-from bitwright.targets.reuse.trees import minimum_tree, spanning_tree, steiner_tree
+from bitwright.targets.reuse.static.operations import count_operations
+from bitwright.targets.reuse.static.parsimony import parsimonious
+from bitwright.targets.reuse.static.rooted import (
+    RootedTree,
+    centred,
+    distinct,
+    relabelled,
+    rerooted,
+)
+from bitwright.targets.reuse.static.trees import minimum_tree, spanning_tree, steiner_tree
 
 steiner_tree(random_kernels(0, 6, 9))  # compiled here, so that no example takes seconds
 

@@ -2,7 +2,7 @@
 
 A spanning tree leaves the fewest bits if only the layer's kernels are made (Prim's algorithm, over
 distances between kernels and complements). Virtual kernels, majorities of some that are alike,
-leave fewer (`bitwright.targets.reuse.parsimony`), and twice as many merges.
+leave fewer (`bitwright.targets.reuse.static.parsimony`), and twice as many merges.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import numpy as np
 
 from bitwright.errors import ConfigError
 from bitwright.targets.reuse.graph import AdderGraph, Integers
-from bitwright.targets.reuse.improve import improved, moved
-from bitwright.targets.reuse.parsimony import PASSES, parsimonious
-from bitwright.targets.reuse.rooted import (
+from bitwright.targets.reuse.static.improve import improved, moved
+from bitwright.targets.reuse.static.parsimony import PASSES, parsimonious
+from bitwright.targets.reuse.static.rooted import (
     Indices,
     RootedTree,
     Rows,
@@ -63,7 +63,7 @@ def steiner_tree(
         What it costs to add a parent to a node, in bits that are added up: what a virtual kernel
         must save. By default the bits of a count up to the fan-in.
     passes
-        Of the search, at most: `bitwright.targets.reuse.parsimony.parsimonious`.
+        Of the search, at most: `bitwright.targets.reuse.static.parsimony.parsimonious`.
 
     Raises
     ------

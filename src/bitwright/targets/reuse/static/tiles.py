@@ -20,8 +20,8 @@ import numpy as np
 
 from bitwright.errors import ConfigError
 from bitwright.targets.reuse.graph import AdderGraph, GraphBuilder, Integers
-from bitwright.targets.reuse.rooted import Indices, Kernels, distinct
-from bitwright.targets.reuse.trees import check_depth, minimum_tree
+from bitwright.targets.reuse.static.rooted import Indices, Kernels, distinct
+from bitwright.targets.reuse.static.trees import check_depth, minimum_tree
 
 Shape = tuple[int, int, int]
 """Of a kernel: rows, columns, channels."""

@@ -6,12 +6,12 @@ import pytest
 from bitwright.explore.layers import popcount_layers
 from bitwright.frontends.finn import import_finn
 from bitwright.frontends.topology import load_topology
-from bitwright.targets.reuse.clusters import cluster_tree
-from bitwright.targets.reuse.cse import common_subexpressions
-from bitwright.targets.reuse.operations import count_operations
-from bitwright.targets.reuse.permutation import similar_inputs
-from bitwright.targets.reuse.tiles import shared_tiles, tables
-from bitwright.targets.reuse.trees import spanning_tree, steiner_tree
+from bitwright.targets.reuse.static.clusters import cluster_tree
+from bitwright.targets.reuse.static.cse import common_subexpressions
+from bitwright.targets.reuse.static.operations import count_operations
+from bitwright.targets.reuse.static.permutation import similar_inputs
+from bitwright.targets.reuse.static.tiles import shared_tiles, tables
+from bitwright.targets.reuse.static.trees import spanning_tree, steiner_tree
 
 SPANNING = (0.333, 0.374, 0.416, 0.420, 0.392, 0.255, 0.252)
 """Known parts of the XNORs left in dot1 .. dot7, of trees over whole kernels."""
@@ -19,7 +19,7 @@ TILES = (0.108, 0.072, 0.077, 0.065, 0.064)
 """The same of 9-bit tiles, in the convolutions."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def layers(shared):
     path = shared / "models" / "bnn-pynq" / "cifar10" / "cnvW1A1"
     if not path.is_dir():

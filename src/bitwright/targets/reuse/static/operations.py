@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from bitwright.targets.reuse.graph import AdderGraph
-from bitwright.targets.reuse.rooted import Indices
+from bitwright.targets.reuse.static.rooted import Indices
 
 BLOCK = 256
 """So many inputs' coefficients in all nodes are held at a time."""

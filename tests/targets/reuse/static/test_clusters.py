@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.targets.reuse.kernels import apart, check, kernels, noisy_copies, random_kernels
+from tests.targets.reuse.static.kernels import apart, check, kernels, noisy_copies, random_kernels
 
 from bitwright.errors import ConfigError
-from bitwright.targets.reuse.clusters import cluster_tree, hierarchy
-from bitwright.targets.reuse.improve import improved
-from bitwright.targets.reuse.operations import count_operations
-from bitwright.targets.reuse.rooted import distinct
-from bitwright.targets.reuse.trees import spanning_tree
+from bitwright.targets.reuse.static.clusters import cluster_tree, hierarchy
+from bitwright.targets.reuse.static.improve import improved
+from bitwright.targets.reuse.static.operations import count_operations
+from bitwright.targets.reuse.static.rooted import distinct
+from bitwright.targets.reuse.static.trees import spanning_tree
 
 cluster_tree(random_kernels(0, 6, 9))  # compiled here, so that no example takes seconds
 

@@ -21,8 +21,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from bitwright.targets.reuse.rooted import Indices, RootedTree, Rows, rerooted
-from bitwright.targets.reuse.words import Words, pack, popcount, unpack
+from bitwright.targets.reuse.static.rooted import Indices, RootedTree, Rows, rerooted
+from bitwright.targets.reuse.static.words import Words, pack, popcount, unpack
 
 PASSES = 20
 """At most so many passes over all subtrees; it usually settles in fewer than ten."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.targets.reuse.plain_accelerator import run_elements, run_patterns
+from tests.targets.reuse.accelerator.plain_accelerator import run_elements, run_patterns
 
 from bitwright.circuits import evaluate
 from bitwright.errors import ConfigError, UnknownNameError

@@ -16,7 +16,7 @@ from numba import njit
 
 from bitwright.errors import ConfigError
 from bitwright.targets.reuse.graph import Integers
-from bitwright.targets.reuse.rooted import Indices, distinct
+from bitwright.targets.reuse.static.rooted import Indices, distinct
 
 CANDIDATES = 512
 """Only so many inputs, those most like a tile's first, are tried for the tile."""
@@ -32,7 +32,7 @@ def similar_inputs(weights: Integers, width: int, *, candidates: int = CANDIDATE
     weights
         (neurons, fan-in) of -1 and +1.
     width
-        Of the tiles, 1 or more: `bitwright.targets.reuse.tiles.tile_inputs`.
+        Of the tiles, 1 or more: `bitwright.targets.reuse.static.tiles.tile_inputs`.
     candidates
         How many inputs are tried.
 

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import minimum_spanning_tree
-from tests.targets.reuse.kernels import apart, check, kernels, random_kernels
+from tests.targets.reuse.static.kernels import apart, check, kernels, random_kernels
 
 from bitwright.errors import ConfigError
-from bitwright.targets.reuse.operations import count_operations
-from bitwright.targets.reuse.permutation import similar_inputs
-from bitwright.targets.reuse.rooted import distinct
-from bitwright.targets.reuse.tiles import shared_tiles, tables, tile_inputs
+from bitwright.targets.reuse.static.operations import count_operations
+from bitwright.targets.reuse.static.permutation import similar_inputs
+from bitwright.targets.reuse.static.rooted import distinct
+from bitwright.targets.reuse.static.tiles import shared_tiles, tables, tile_inputs
 
 similar_inputs(random_kernels(0, 6, 9), 4)  # compiled here, so that no example takes seconds
 
