@@ -55,7 +55,7 @@ class Batches:
     def _path(self, images: npt.NDArray[Any]) -> Path:
         digest = hashlib.sha256(self._deciding.encode())
         digest.update(f"{images.dtype} {images.shape}".encode())
-        digest.update(np.ascontiguousarray(images))
+        digest.update(images.tobytes())
         return self._folder / f"batch-{digest.hexdigest()[:32]}.npz"
 
     def find(self, images: npt.NDArray[Any]) -> tuple[Array, Array, Counters] | None:

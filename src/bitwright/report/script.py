@@ -9,9 +9,11 @@ SCRIPT = Html(
   const token = (name) => css.getPropertyValue(name).trim();
   // A step at 0.4: no cell has a middle blue, on which neither white nor grey text reads well.
   const heat = () => [0, 0.02, 0.1, 0.4, 0.5, 1].map((at, i) => [at, token(`--heat-${i}`)]);
+  const ramp = () => [0, 3, 5].map((i, at) => [at / 2, token(`--heat-${i}`)]);
   const revive = (key, value) => {
     if (key === "color" && typeof value === "string" && value.startsWith("--")) return token(value);
-    return key === "colorscale" && value === "--heat" ? heat() : value;
+    if (key !== "colorscale") return value;
+    return value === "--heat" ? heat() : value === "--ramp" ? ramp() : value;
   };
   const axis = (given) => ({
     automargin: true, fixedrange: true, zeroline: false,

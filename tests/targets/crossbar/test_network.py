@@ -150,6 +150,10 @@ def test_a_converter_without_bits_is_refused(bits):
         ({"adc_range": "data", "adc_bits": 4}, "calibration images"),
         ({"row_order": "active"}, "calibration images"),
         ({"mapping": "xnor", "rows": 1}, "one row"),
+        ({"cost": {"adcs": "sar"}}, "did you mean 'adc'"),
+        ({"cost": {"adc": "best"}}, "sar, walden, survey"),
+        ({"cost": {"columns_per_adc": 0}}, "columns"),
+        ({"cost": {"columns_per_adc": "8"}}, "type int"),
     ],
 )
 def test_bad_settings_are_refused(settings, message):
@@ -170,3 +174,12 @@ def test_wires_are_as_warm_as_the_cells():
         for kelvin in (300.0, 400.0)
     )
     assert warm.source_ohm == pytest.approx(cold.source_ohm * (1 + 0.0039 * 100), rel=0.02)
+
+
+def test_a_sum_of_inputs_takes_no_array():
+    ones = np.ones_like(PROGRAM.tensors["d2.weights"])
+    program = replace(PROGRAM, tensors=PROGRAM.tensors | {"d2.weights": ones})
+    design = TARGET.lower(program, TARGET.configure({"technology": "ideal"}))
+    assert "d2" not in design.layers
+    found = TARGET.simulate(design, IMAGES, 1).outputs["scores"]
+    assert np.array_equal(found, reference.run(program, IMAGES)["scores"])

@@ -1,7 +1,7 @@
-"""What approximate popcounts get wrong: flipped bits and errors of the count, layer by layer.
+"""What popcounts that are not exact get wrong: flipped bits and errors of the count, by layer.
 
-The metrics are those of the target ``majority`` (`bitwright.targets.majority.measure`): a record
-without them shows nothing.
+The metrics are those of the target ``majority`` (`bitwright.targets.majority.measure`); the target
+``crossbar`` has some of them. A record without them shows nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from bitwright.report.html import Column, Html, details, join, table, tag
 from bitwright.report.numbers import exact, method, percent, plain
 from bitwright.report.outcomes import titles
 
+SAMPLES = {
+    "statistics_images": "of each layer a part of its windows and neurons",
+    "sample_images": "all windows and neurons of each layer",
+}
+"""How many images were looked at, and how closely."""
 SPAN = re.compile(r"(-?\d+)\.\.(-?\d+)")
 
 
@@ -62,12 +67,10 @@ def _one(evaluation: Evaluation) -> Html:
     makers = {bits: _maker(evaluation.program, bits) for bits in propagated}
     flips = _flips(own, {makers[bits]: m for bits, m in propagated.items()})
     means, spreads = _by_layer(measured, "count_error_mean"), _by_layer(measured, "count_error_rms")
-    sampled = {m.metric: m for m in measured}.get("statistics_images")
-    note = (
-        f"From a sample of the simulation: {plain(sampled.value)} images, of each layer a part of "
-        "its windows and neurons."
-        if sampled is not None
-        else ""
+    samples = {m.metric: m for m in measured if m.metric in SAMPLES}
+    note = " ".join(
+        f"From a sample of the simulation: {plain(m.value)} {_images(m.value)}, {SAMPLES[metric]}."
+        for metric, m in samples.items()
     )
     return join(
         (
@@ -77,6 +80,10 @@ def _one(evaluation: Evaluation) -> Html:
             _table(own, propagated, makers, means, spreads),
         )
     )
+
+
+def _images(count: float) -> str:
+    return "image" if count == 1 else "images"
 
 
 def _by_layer(measured: Sequence[Measurement], metric: str) -> dict[str, Measurement]:

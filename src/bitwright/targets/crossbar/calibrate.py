@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bitwright.ir import reference
-from bitwright.ir.ops import Threshold
-from bitwright.ir.program import Program
 from bitwright.targets.base import Progress
 from bitwright.targets.crossbar.arrays import Arrays
 from bitwright.targets.crossbar.design import Correction, Design
+from bitwright.targets.crossbar.distributions import threshold_of
 from bitwright.targets.crossbar.sensing import Sensing
 
 Array = npt.NDArray[Any]
@@ -87,23 +86,14 @@ def _exact(design: Design, images: Array) -> dict[str, _Wanted]:
         if name not in design.layers:
             continue
         dots = value.reshape(-1, value.shape[-1])
+        behind = threshold_of(design.program, name)
         threshold = None
-        op = _threshold_behind(design.program, name)
-        if op is not None:
-            at = design.program.tensor(op, "thresholds")
-            rising = np.broadcast_to(design.program.tensor(op, "rising"), at.shape)
+        if behind is not None:
+            at, rising = behind[0], np.broadcast_to(behind[1], behind[0].shape)
             bits = np.where(rising, dots >= at, dots <= at)
             threshold = _Threshold(at, rising, bits.mean(axis=0))
         found[name] = _Wanted(dots.mean(axis=0), dots.std(axis=0), threshold)
     return found
-
-
-def _threshold_behind(program: Program, name: str) -> Threshold | None:
-    """Return the threshold that alone reads a value, if that is so."""
-    readers = [op for op in program.ops if name in op.inputs]
-    if len(readers) == 1 and isinstance(readers[0], Threshold):
-        return readers[0]
-    return None
 
 
 def _sensing(design: Design, arrays: Arrays, value: Array) -> Sensing:

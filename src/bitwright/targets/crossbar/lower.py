@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from bitwright.ir import reference
 from bitwright.ir.program import Program
 from bitwright.targets.base import Progress
 from bitwright.targets.crossbar.calibrate import calibrate
-from bitwright.targets.crossbar.cost import Settings
+from bitwright.targets.crossbar.cost import settings_of
 from bitwright.targets.crossbar.cost.pieces import load_pieces
 from bitwright.targets.crossbar.design import Config, Design
 from bitwright.targets.crossbar.devices.cells import Cell
@@ -46,7 +46,7 @@ def lower(program: Program, config: Config, progress: Progress | None = None) ->
             f"the network '{program.name}' has no layer of bits with weights of one bit",
             "give a binary network",
         )
-    _check_cost(config.cost)
+    load_pieces(settings_of(config.cost).pieces)  # what is wrong there is told before the work
     rows = _inputs_of_an_array(config)
     images = _calibration(config)
     layers = {name: cut(name, dot, rows, config.word_lines) for name, dot in dots.items()}
@@ -106,16 +106,6 @@ def _changed(thing: Any, settings: Mapping[str, Any], table: str) -> Any:
             unknown = UnknownNameError(f"setting of [{table}]", name, known)
             raise ConfigError(unknown.cause, unknown.way_out)
     return replace(thing, **settings)
-
-
-def _check_cost(settings: Mapping[str, Any]) -> None:
-    """Refuse settings of the cost models before anything is solved for them."""
-    known = {field.name for field in fields(Settings)} - {"coefficients"}
-    for name in settings:
-        if name not in known:
-            unknown = UnknownNameError("setting of [cost]", name, known)
-            raise ConfigError(unknown.cause, unknown.way_out)
-    load_pieces(Settings(**settings).pieces)
 
 
 def _inputs_of_an_array(config: Config) -> int:

@@ -99,12 +99,17 @@ class Layer:
 
 
 def binary_dots(program: Program) -> dict[str, Dot]:
-    """Return the layers of bits with weights of one bit, by the names of their dot products."""
+    """Return the layers of bits with weights of one bit, by the names of their dot products.
+
+    A layer whose weights are all alike (a sum of inputs, as shifted weights leave it behind) is a
+    popcount that the digital part has; it takes no array.
+    """
     found = {}
     for op in program.ops:
         if isinstance(op, Conv2d | Dense):
             dot = dot_of(program, op)
-            if isinstance(dot.value, Bits) and dot.weights.dtype == np.bool_:
+            binary = isinstance(dot.value, Bits) and dot.weights.dtype == np.bool_
+            if binary and dot.weights.any() and not dot.weights.all():
                 found[op.output] = dot
     return found
 

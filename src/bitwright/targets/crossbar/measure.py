@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from bitwright.records import Measurement, Method
 from bitwright.targets.base import Counters, work_measurements
 from bitwright.targets.crossbar.cost import (
-    Settings,
     activities,
     compare,
     cost_measurements,
     design_costs,
     network_cost,
+    settings_of,
 )
 from bitwright.targets.crossbar.design import Design
 from bitwright.targets.crossbar.distributions import distributions
@@ -36,7 +36,7 @@ def _costs(design: Design, counters: Counters) -> Iterator[Measurement]:
     """
     if design.cell is None or not any(name.startswith("images/") for name in counters):
         return
-    settings = Settings(**design.config.cost)
+    settings = settings_of(design.config.cost)
     layers = design_costs(design, counters, settings)
     network = network_cost(layers)
     for cost in layers:
@@ -53,11 +53,10 @@ def _costs(design: Design, counters: Counters) -> Iterator[Measurement]:
     yield _share("latency_paid", found.latency_paid, "each with the converter that it needs")
     yield _share("area_paid", found.area_paid, "each with the converter that it needs")
     bits = max(a.adc_bits for a in activities(design, counters, plain=True))
-    alike = [
-        network_cost(design_costs(design, counters, settings, adc_bits=bits, plain=p))
-        for p in (True, False)
-    ]
-    same = compare(*alike)
+    same = compare(
+        network_cost(design_costs(design, counters, settings, adc_bits=bits, plain=True)),
+        network_cost(design_costs(design, counters, settings, adc_bits=bits)),
+    )
     yield _share("energy_saved_same_adc", same.energy_saved, f"both with {bits}-bit converters")
 
 

@@ -7,7 +7,8 @@ Requirements:
   of the rows they are in, and which column, is part of the deviation.
 - The layers see what they see in the exact network: a network that is fine-tuned to work again
   sees the like, one that fails does not.
-- Corrections of the design are left out: they belong to the network that it was calibrated on.
+- A response is a property of arrays alone, so that the network that is tuned with it meets the
+  same: nothing of the design is fitted to the network's own weights.
 
 The file that is written is the whole interface to `bitwright.nn.array_response`.
 """
@@ -27,7 +28,7 @@ from bitwright.errors import ConfigError
 from bitwright.ir import reference
 from bitwright.targets.base import Progress
 from bitwright.targets.crossbar.arrays import Arrays, Read, Sensed
-from bitwright.targets.crossbar.design import Design
+from bitwright.targets.crossbar.design import Config, Design
 from bitwright.targets.crossbar.mapping import Layer
 from bitwright.targets.crossbar.simulate import CHUNK, arrays_of
 
@@ -143,14 +144,10 @@ def fit(
     Raises
     ------
     ConfigError
-        If the design has flips or complementary cells, whose sums are no function of the count, or
-        a read's inputs do not follow one another.
+        If the design has flips or complementary cells, its sensing is fitted to the network's
+        weights, or a read's inputs do not follow one another.
     """
-    if design.config.flips != "none" or design.config.mapping != "and":
-        raise ConfigError(
-            "a response is of arrays without flips and without complementary cells",
-            "use flips = 'none' and mapping = 'and'",
-        )
+    _check(design.config)
     reads = {name: _reads(layer) for name, layer in design.layers.items()}
     wanted = {layer.dot.op.input for layer in design.layers.values()}
     values = reference.run(design.program, images, wanted)
@@ -161,6 +158,20 @@ def fit(
         if progress is not None:
             progress(done, len(design.layers))
     return Response(design.program.name, settings, len(images), found)
+
+
+def _check(config: Config) -> None:
+    """Refuse designs whose arrays do something else once the network is another one."""
+    if config.flips != "none" or config.mapping != "and":
+        raise ConfigError(
+            "a response is of arrays without flips and without complementary cells",
+            "use flips = 'none' and mapping = 'and'",
+        )
+    if config.calibrate or config.adc_range == "data":
+        raise ConfigError(
+            "what is calibrated on a network is another thing for the one that is tuned",
+            "use calibrate = [] and adc_range = 'rows', with more adc_bits for finer steps",
+        )
 
 
 Place = tuple[int, int]

@@ -19,7 +19,7 @@ from bitwright.targets.crossbar.cost.layer import (
     layer_cost,
     network_cost,
 )
-from bitwright.targets.crossbar.cost.settings import Settings
+from bitwright.targets.crossbar.cost.settings import Settings, settings_of
 from bitwright.targets.crossbar.cost.technology import Coefficients, Technology, technology_of
 
 PARAMETERS = adc.PARAMETERS | technology.PARAMETERS
@@ -42,5 +42,6 @@ __all__ = [
     "full_range_bits",
     "layer_cost",
     "network_cost",
+    "settings_of",
     "technology_of",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
-from bitwright.errors import ConfigError
+from bitwright.errors import ConfigError, UnknownNameError
 from bitwright.targets.crossbar.cost.adc import Model
 from bitwright.targets.crossbar.cost.technology import Coefficients
 
@@ -60,3 +61,25 @@ class Settings:
             value = getattr(self, name)
             if value not in get_args(known):
                 raise ConfigError(f"{name} is '{value}'", "use " + ", ".join(get_args(known)))
+
+
+def settings_of(values: Mapping[str, Any]) -> Settings:
+    """Return settings by their names, as a TOML table gives them; coefficients are not among them.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown, or a value of the wrong type or out of range.
+    """
+    kinds = {"columns_per_adc": int, "pipelined": bool}
+    known = {field.name for field in fields(Settings)} - {"coefficients"}
+    for name, value in values.items():
+        if name not in known:
+            unknown = UnknownNameError("setting of [cost]", name, known)
+            raise ConfigError(unknown.cause, unknown.way_out)
+        kind = kinds.get(name, str)
+        if type(value) is not kind:
+            raise ConfigError(
+                f"{name} of [cost] is {value!r}", f"give a value of type {kind.__name__}"
+            )
+    return Settings(**values)
