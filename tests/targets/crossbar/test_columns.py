@@ -241,3 +241,17 @@ def test_processors_without_avx512_do_as_well(tmp_path):
         check=False,
     )
     assert run.returncode == 0, run.stderr[-3000:]
+
+
+@pytest.mark.parametrize("rows", [5, 64, 130])
+def test_repeated_patterns_are_solved_once(rows):
+    rng = np.random.default_rng(rows)
+    ladder = Ladder(rows=rows, source_ohm=5.0, bit_ohm=5.0, read_volt=0.35)
+    weights = np.where(rng.random((rows, 20)) < 0.5, 1.0, 1e-4)
+    columns = Columns(ladder, Sram8T(), weights)
+    few = rng.random((7, rows)) < 0.5
+    chosen = rng.integers(0, 7, 100)
+    many = columns.solve(few[chosen])
+    assert np.array_equal(many.currents, columns.solve(few).currents[chosen])
+    assert many.groups == columns.solve(few).groups
+    assert len(columns.solve(np.zeros((0, rows), np.bool_)).currents) == 0

@@ -6,7 +6,10 @@ the images, as in re-estimating a BatchNorm's statistics. The exact network says
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,9 @@ from bitwright.targets.crossbar.distributions import threshold_of
 from bitwright.targets.crossbar.sensing import Sensing
 
 Array = npt.NDArray[Any]
+CHUNK = 8
+"""Images that a thread takes at a time."""
+
 LEAST_GAIN = 1e-6
 """Of a layer that has no current at all."""
 
@@ -61,8 +67,10 @@ def calibrate(design: Design, images: Array, progress: Progress | None = None) -
         def compute(value: Array) -> Array:
             nonlocal done
             arrays = Arrays(design.layers[name], index, design.config, design.cell, design.ladder)
-            sensing[name] = _sensing(design, arrays, value)
-            dots, _ = arrays.dots(value, sensing[name])
+            parts = [value[start : start + CHUNK] for start in range(0, len(value), CHUNK)]
+            fitted = sensing[name] = _sensing(design, arrays, parts, pool)
+            found = pool.map(lambda part: arrays.dots(part, fitted)[0], parts)
+            dots = np.concatenate(list(found))
             correction = _correction(design.config.calibrate, dots, wanted[name])
             if correction is not None:
                 corrections[name] = correction
@@ -75,8 +83,9 @@ def calibrate(design: Design, images: Array, progress: Progress | None = None) -
         return compute
 
     made = {name: fit(name, index) for index, name in enumerate(design.layers)}
-    for _ in reference.trace(design.program, images, made):
-        pass
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for _ in reference.trace(design.program, images, made):
+            pass
     return replace(design, sensing=sensing, corrections=corrections)
 
 
@@ -96,32 +105,30 @@ def _exact(design: Design, images: Array) -> dict[str, _Wanted]:
     return found
 
 
-def _sensing(design: Design, arrays: Arrays, value: Array) -> Sensing:
+def _sensing(
+    design: Design, arrays: Arrays, parts: list[Array], pool: ThreadPoolExecutor
+) -> Sensing:
     plain = design.sensing[arrays.layer.name]
     if not ("gain" in design.config.calibrate or design.config.adc_range == "data"):
         return plain
-    products = squares = highest = 0.0
-    for read in arrays.reads(value):
-        ideal = read.applied.astype(np.float32) @ read.stored.astype(np.float32)
-        if arrays.config.mapping == "xnor":
-            ideal = 2 * ideal + _rest(read.sizes, len(ideal), read)
-        products += float((read.currents * ideal).sum())
-        squares += float((ideal * ideal).sum())
-        highest = max(highest, float(read.currents.max(initial=0.0)))
+    products, squares, highest = np.array(list(pool.map(partial(_moments, arrays), parts))).T
     unit = plain.unit_amp
-    if "gain" in design.config.calibrate and squares:
-        unit = max(products / squares, LEAST_GAIN * unit)
+    if "gain" in design.config.calibrate and squares.sum():
+        unit = max(float(products.sum() / squares.sum()), LEAST_GAIN * unit)
     if design.config.adc_range == "data":
-        return replace(plain, unit_amp=unit, full_scale=max(highest / unit, 1.0))
+        return replace(plain, unit_amp=unit, full_scale=max(float(highest.max()) / unit, 1.0))
     return replace(plain, unit_amp=unit)
 
 
-def _rest(sizes: Array, count: int, read: Any) -> Array:
-    """Return what agreements are beyond twice the common ones: ``n - sum(W) - sum(A)``."""
-    ones = read.applied.sum(axis=1, keepdims=True)
-    size = np.tile(sizes, count // len(sizes))[:, None]
-    sums = np.tile(read.column_sums, (count // len(read.column_sums), 1))
-    return np.asarray(size - ones - sums)
+def _moments(arrays: Arrays, value: Array) -> tuple[float, float, float]:
+    """Return the sums of current by count and of squared counts, and the highest current."""
+    products = squares = highest = 0.0
+    for read in arrays.reads(value):
+        ideal = read.ideal()
+        products += float((read.currents * ideal).sum())
+        squares += float((ideal * ideal).sum())
+        highest = max(highest, float(read.currents.max(initial=0.0)))
+    return products, squares, highest
 
 
 def _correction(how: tuple[str, ...], dots: Array, wanted: _Wanted) -> Correction | None:

@@ -67,7 +67,7 @@ class Solution:
     steps
         Steps of Newton's method in double precision, of groups of eight columns.
     groups
-        Groups of eight columns that were solved.
+        Groups of eight columns that were solved: those of a repeated pattern once.
     fallbacks
         Groups that the damped solver had to do.
     """
@@ -148,6 +148,9 @@ class Columns:
                 f"active is {active.dtype} {active.shape}, not bool (patterns, {rows})"
             )
         active = np.ascontiguousarray(active)
+        back: npt.NDArray[np.intp] | None = None
+        if not self._march:  # marching is as fast as looking for repetitions
+            active, back = _distinct(active)
         out = np.empty((len(active), self._planes.shape[2]))
         workers = threads or len(os.sched_getaffinity(0))
         chunk = max(_LEAST_CHUNK, min(_CHUNK, -(-len(active) // workers)))
@@ -171,7 +174,8 @@ class Columns:
                 )
         groups = 0 if self._march else len(active) * (out.shape[1] // LANES)
         steps = sum(part[1] for part in parts)
-        return Solution(out[:, :columns], worst / self.ladder.read_volt, steps, groups, fallbacks)
+        currents = out[:, :columns] if back is None else out[back, :columns]
+        return Solution(currents, worst / self.ladder.read_volt, steps, groups, fallbacks)
 
     def _linear(self, active: npt.NDArray[np.bool_], out: Array) -> tuple[float, int, int]:
         ladder = self.ladder
@@ -249,6 +253,21 @@ def _device_memory(cell: Cell, read_volt: float, kind: ir.VectorType) -> tuple[A
     memory = simd.aligned((sum(map(len, parts)),), np.float64)
     memory[:] = np.concatenate(parts)
     return memory, tables is not None
+
+
+def _distinct(
+    active: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp] | None]:
+    """Return the patterns that differ, and which of them each is; None if none is repeated."""
+    packed = np.packbits(active, axis=1)
+    whole = np.zeros((len(packed), -(-packed.shape[1] // 8) * 8), np.uint8)
+    whole[:, : packed.shape[1]] = packed
+    words = whole.view(np.uint64)
+    keys = words[:, 0] if words.shape[1] == 1 else words.view(f"V{whole.shape[1]}")[:, 0]
+    _, first, back = np.unique(keys, return_index=True, return_inverse=True)
+    if len(first) == len(active):
+        return active, None
+    return active[first], back
 
 
 @cache
