@@ -183,3 +183,13 @@ def test_a_sum_of_inputs_takes_no_array():
     assert "d2" not in design.layers
     found = TARGET.simulate(design, IMAGES, 1).outputs["scores"]
     assert np.array_equal(found, reference.run(program, IMAGES)["scores"])
+
+
+def test_complementary_cells_conduct_where_bits_agree():
+    settings = {"mapping": "xnor", "rows": 40}
+    counters = TARGET.simulate(lowered(**LOSSY | settings), IMAGES, 1).counters
+    ideal = TARGET.simulate(lowered(technology="ideal", **settings), IMAGES, 1).counters
+    # What the first array layer sees does not depend on what arrays lose.
+    assert counters["on_cells/d2"] == ideal["on_cells/d2"] == pytest.approx(ideal["current/d2"])
+    assert counters["plain_on_cells/d2"] == counters["on_cells/d2"]
+    assert counters["current/d2"] < 0.95 * counters["on_cells/d2"]

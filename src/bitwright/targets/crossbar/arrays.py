@@ -320,19 +320,18 @@ class Tally:
     """
 
     def __init__(self, name: str, mapping: str) -> None:
-        self.name, self.double = name, mapping == "xnor"
+        self.name, self.mapping = name, mapping
         self.found: Counters = {}
 
     def add(self, read: Read, unit_amp: float) -> None:
         """Count a read of all windows."""
-        weights = read.tile.weights[read.rows]
-        on, plain = read.applied.sum(axis=0), read.bits.sum(axis=0)
-        on_cells, plain_cells = on @ read.stored.sum(axis=1), plain @ weights.sum(axis=1)
-        lines, plain_lines = on.sum(), plain.sum()
-        if self.double:
-            valid = int(read.sizes.sum()) * (len(read.bits) // len(read.sizes))
-            lines = plain_lines = valid
-            on_cells = plain_cells = round(float(read.currents.sum()) / unit_amp)
+        on = read.lines.sum(axis=0)
+        lines, on_cells = on.sum(), on @ read.cells.sum(axis=1)
+        plain_lines, plain_cells = lines, on_cells
+        if self.mapping == "and":  # complementary cells know no flips
+            plain = read.bits.sum(axis=0)
+            plain_lines = plain.sum()
+            plain_cells = plain @ read.tile.weights[read.rows].sum(axis=1)
         for what, number in {
             "reads": len(read.bits),
             "conversions": read.currents.size,
