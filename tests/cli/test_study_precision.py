@@ -56,7 +56,7 @@ def test_a_study_is_resumed(bitwright, pictures, tmp_path):
     code, out, _ = bitwright(*command, "--report", page, "--json", tmp_path / "o.json")
     assert code == 0
     assert "(0 of 18 from before)" in out
-    assert "offset, gain: first to fail, in bits: " in out
+    assert "offset, gain, no flips: the first to lose 5 points, in bits: " in out
     first = json.loads((tmp_path / "o.json").read_text())
     assert (first["trained"]["count"], first["data"]["count"]) == (64, 20)
     assert len(first["points"]) == 16

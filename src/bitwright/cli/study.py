@@ -290,5 +290,6 @@ def _print_precision(found: crossbar_precision.Study) -> None:
     common.console.print(table)
     for coding in found.settings.codings:
         for gain in (False, True):
-            order = ", ".join(map(str, found.first_to_fail(coding, gain)))
-            print(f"{coding}, {'gain' if gain else 'raw'}: first to fail, in bits: {order}")
+            order = ", ".join(f"{bits}" for bits in found.first_to_fail(coding, gain))
+            which = f"{coding}, {'gain' if gain else 'raw'}, no flips"
+            print(f"{which}: the first to lose 5 points, in bits: {order}")
