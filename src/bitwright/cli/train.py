@@ -100,6 +100,8 @@ def train(
         return
     values = {m["metric"]: m["value"] for m in made.card["record"]["measurements"]}
     circuits = " with its circuits" if chosen.approximate else ""
+    if chosen.crossbar is not None:
+        circuits = " with exact sums, not those of its arrays: see eval --target crossbar"
     print(
         f"{made.path}: {values['correct']:,} of {values['images']:,} test images right "
         f"({values['accuracy']:.2%}{circuits}), digest {made.program.digest[:16]}"

@@ -10,7 +10,8 @@ coarsest abstraction to the circuit itself:
 - ``circuit``: the count is replaced by the circuit's, on the very bits that it would see.
 
 The first three are probabilities of independent inputs of density 1/2, drawn by torch's generator.
-In all four the gradient is that of the exact layer (straight through).
+In all four the gradient is that of the exact layer (``straight`` through). With ``circuit`` it can
+be that of the circuit's first ``gates`` instead (`bitwright.nn.gate_gradient`).
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ from bitwright.circuits import Circuit, flip_given_count, flips, joint, make, va
 from bitwright.errors import ConfigError
 from bitwright.nn.activations import per_channel
 from bitwright.nn.circuit_dot import circuit_dot
+from bitwright.nn.gate_gradient import first_gates, with_gates_gradient
 from bitwright.nn.recipe import Approximation
 from bitwright.nn.sites import Site, find_sites
 
 Method = Literal["uniform", "margin", "table", "circuit"]
 METHODS: tuple[Method, ...] = get_args(Method)
+
+Gradient = Literal["straight", "gates"]
+GRADIENTS: tuple[Gradient, ...] = get_args(Gradient)
 
 _DRAWS = 1 << 10
 """Equally likely outcomes by which P(value | count) is drawn."""
@@ -81,7 +86,10 @@ def layer_circuits(
 
 @contextmanager
 def approximate(
-    sites: Mapping[str, Site], circuits: Mapping[str, Circuit], method: Method = "circuit"
+    sites: Mapping[str, Site],
+    circuits: Mapping[str, Circuit],
+    method: Method = "circuit",
+    gradient: Gradient = "straight",
 ) -> Iterator[None]:
     """Let a network's layers count as circuits do, as long as the context lasts.
 
@@ -93,18 +101,29 @@ def approximate(
         A circuit for each layer that is to have one.
     method
         What stands for the circuit.
+    gradient
+        Whose gradient a layer has: "straight", its own as if it counted exactly; or "gates", that
+        of the circuit's first gates, with the method "circuit" only.
 
     Raises
     ------
     ConfigError
-        If there is no such method, or flips are to be injected behind a layer without a sign.
+        If there is no such method or gradient, they do not go together, flips are to be injected
+        behind a layer without a sign, or gates have no gradient.
     """
-    if method not in METHODS:
-        raise ConfigError(f"method is {method!r}", f"use one of {', '.join(METHODS)}")
+    for key, value, known in (("method", method, METHODS), ("gradient", gradient, GRADIENTS)):
+        if value not in known:
+            raise ConfigError(f"{key} is {value!r}", f"use one of {', '.join(known)}")
+    if gradient == "gates" and method != "circuit":
+        raise ConfigError(
+            f"the method {method!r} has no gates whose gradient could be taken",
+            "use the method 'circuit', or the gradient 'straight'",
+        )
+    hook_of = _gates if gradient == "gates" else _HOOKS[method]
     handles = []
     try:
         for name, circuit in circuits.items():
-            module, hook = _HOOKS[method](sites[name], circuit)
+            module, hook = hook_of(sites[name], circuit)
             handles.append(module.register_forward_hook(hook))
         yield
     finally:
@@ -133,12 +152,14 @@ def counting(
     ConfigError, CircuitError
         If there is no such circuit, or a layer that cannot have one.
     """
-    if wanted is None or (training and wanted.method == "none"):
+    if wanted is None:
+        return nullcontext()
+    method = wanted.method if training else "circuit"
+    if method == "none":
         return nullcontext()
     sites = find_sites(network, images[:2].permute(0, 3, 1, 2))
     circuits = layer_circuits(sites, wanted.circuit, wanted.layers, wanted.circuits)
-    method = wanted.method if training and wanted.method != "none" else "circuit"
-    return approximate(sites, circuits, method)
+    return approximate(sites, circuits, method, wanted.gradient if training else "straight")
 
 
 def _circuit(site: Site, circuit: Circuit) -> tuple[nn.Module, Hook]:
@@ -147,6 +168,19 @@ def _circuit(site: Site, circuit: Circuit) -> tuple[nn.Module, Hook]:
     def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         dot = circuit_dot(layer, circuit, inputs[0], site.kernel).to(output.dtype)
         return _replaced(output, layer.scaled(dot))
+
+    return layer, hook
+
+
+def _gates(site: Site, circuit: Circuit) -> tuple[nn.Module, Hook]:
+    layer, kernel = site.layer, site.kernel
+    first_gates(circuit)  # a circuit without a gradient is refused before anything runs
+
+    def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        dot = circuit_dot(layer, circuit, inputs[0], kernel).to(output.dtype)
+        if torch.is_grad_enabled():
+            dot = with_gates_gradient(layer, circuit, inputs[0], kernel, dot)
+        return layer.scaled(dot)
 
     return layer, hook
 

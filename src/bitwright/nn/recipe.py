@@ -149,6 +149,10 @@ class Approximation(_Table):
     method
         What stands for it in the training: "uniform" or "margin" flips, the "table" P(value |
         count), or the "circuit" itself; "none" for exact counts.
+    gradient
+        Whose gradient the layers have: "straight", their own as if they counted exactly; or, with
+        the method "circuit", that of the circuit's first "gates", which takes three times as long
+        and learns more an epoch.
     layers
         The layers that have it; all layers of bits with a sign behind them if none is named.
     circuits
@@ -157,8 +161,34 @@ class Approximation(_Table):
 
     circuit: str = "maj"
     method: Literal["none", "uniform", "margin", "table", "circuit"] = "circuit"
+    gradient: Literal["straight", "gates"] = "straight"
     layers: tuple[str, ...] = ()
     circuits: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _gates_belong_to_circuits(self) -> Self:
+        if self.gradient == "gates" and self.method != "circuit":
+            raise ValueError("gradient = 'gates' goes with method = 'circuit' only")
+        return self
+
+
+class ArrayResponse(_Table):
+    """Crossbars that a network is trained for (`bitwright.nn.array_response`).
+
+    In the training, and at the end where BatchNorms take their statistics and the network its
+    accuracy, the layers sense what the fitted response of their arrays gives; on the arrays
+    themselves the network is evaluated by the target ``crossbar``.
+
+    Attributes
+    ----------
+    response
+        The file that ``bitwright crossbar surrogate`` wrote.
+    noise
+        Whether what is sensed is drawn with the response's deviation, or is its mean.
+    """
+
+    response: str
+    noise: bool = True
 
 
 class Reuse(_Table):
@@ -202,6 +232,8 @@ class Recipe(_Table):
         starts with; without it, they are drawn.
     approximate
         Approximate popcounts to train for; without it, counts are exact.
+    crossbar
+        Crossbars to train for, without approximate popcounts.
     reuse
         How kernels are drawn together; without it, they are not.
     loss
@@ -243,6 +275,7 @@ class Recipe(_Table):
     augmentation: Augmentation = Augmentation()
     start: str | None = None
     approximate: Approximation | None = None
+    crossbar: ArrayResponse | None = None
     reuse: Reuse | None = None
     loss: Literal["cross-entropy", "hinge"] = "cross-entropy"
     hinge_margin: float = Field(default=8.0, gt=0, le=1e6)
@@ -256,6 +289,12 @@ class Recipe(_Table):
     devices: int = Field(default=1, ge=1, le=1024)
     strategy: Literal["auto", "ddp"] = "auto"
     log: Literal["csv", "tensorboard"] = "csv"
+
+    @model_validator(mode="after")
+    def _counts_in_one_way(self) -> Self:
+        if self.approximate is not None and self.crossbar is not None:
+            raise ValueError("a layer counts by circuits or on crossbars: leave one of them out")
+        return self
 
     @model_validator(mode="after")
     def _devices_share_a_batch(self) -> Self:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from bitwright.data import Dataset, load
 from bitwright.errors import ConfigError, DataError, DependencyError
 from bitwright.nn.approximate import counting
+from bitwright.nn.array_response import responding
 from bitwright.nn.batches import derived_seed
 from bitwright.nn.board import check_board, write_board
 from bitwright.nn.evaluate import accuracy, recalibrate
@@ -62,7 +63,7 @@ class TrainedNetwork:
         All parameters that `bitwright.nn.build` was called with.
     test_accuracy
         Share of the test images that `network` classifies rightly in float32; with the recipe's
-        circuits, if it has any.
+        circuits or the response of its arrays, if it has any.
     real_accuracy
         The same before the network was quantised; equal if it was not.
     log
@@ -191,7 +192,7 @@ def _train(
                 write_board(folder, log[-1])
 
         if len(log) < recipe.epochs:
-            with counting(network, recipe.approximate, images, training=True):
+            with _counts(network, recipe, images, training=True):
                 fit(
                     network,
                     recipe,
@@ -222,6 +223,15 @@ def _train(
     return TrainedNetwork(network, recipe, params, test_accuracy, real_accuracy, tuple(log), folder)
 
 
+def _counts(
+    network: nn.Module, recipe: Recipe, images: Tensor, *, training: bool
+) -> AbstractContextManager[None]:
+    """Return a context in which a network counts as a recipe has it, by circuits or on arrays."""
+    if recipe.crossbar is not None:
+        return responding(network, recipe.crossbar, images)
+    return counting(network, recipe.approximate, images, training=training)
+
+
 def _log_row(end: EpochEnd, seconds: float, kernels: KernelDistance | None) -> LogRow:
     """Return what is logged of an epoch."""
     now = end.progress
@@ -238,8 +248,7 @@ def _finish(
     """Settle a trained network; return it, its accuracy, and what that was before quantising."""
     draw = torch.Generator().manual_seed(derived_seed(recipe.seed, 3))
     order = torch.randperm(len(images), generator=draw)
-    counts = recipe.approximate
-    with counting(network, counts, images, training=False):
+    with _counts(network, recipe, images, training=False):
         if recipe.recalibrate:
             recalibrate(network, images[order[: recipe.recalibrate]])
         network.eval()
@@ -247,7 +256,7 @@ def _finish(
     if not recipe.quantise:
         return network, before, before
     network = quantise(network, images[order[: recipe.quantise]])
-    with counting(network, counts, images, training=False):
+    with _counts(network, recipe, images, training=False):
         return network, accuracy(network, *_tensors(test)), before
 
 
