@@ -78,19 +78,19 @@ def _linear(x: float, rows: int, on_ohm: float = 20e3) -> dict[str, Any]:
 
 
 SETTINGS = (
-    Setting("CNV, linear cells, 32 rows, x = 0.29", CNV, _linear(0.29, 32), 1000, 100),
+    Setting("CNV, linear cells, 32 rows, x = 0.31", CNV, _linear(0.31, 32), 1000, 100),
     Setting(
-        "CNV, 8T-SRAM at 7 nm, 32 rows, 72 kohm",
+        "CNV, 8T-SRAM at 7 nm, 32 rows, 74 kohm",
         CNV,
-        {"technology": "sram8t", "rows": 32, "device": {"on_ohm": 72e3}},
-        200,
+        {"technology": "sram8t", "rows": 32, "device": {"on_ohm": 74e3}},
+        300,
         0,
     ),
     Setting(
-        "CNV, 1T-1ReRAM at 7 nm, 32 rows, 20 kohm",
+        "CNV, 1T-1ReRAM at 7 nm, 32 rows, 19.5 kohm",
         CNV,
-        {"technology": "reram1t1r", "rows": 32, "device": {"on_ohm": 20e3}},
-        200,
+        {"technology": "reram1t1r", "rows": 32, "device": {"on_ohm": 19.5e3}},
+        300,
         0,
     ),
     Setting(
