@@ -22,7 +22,7 @@ from bitwright.nn.array_response import (
     sensed_by,
     slopes,
 )
-from bitwright.nn.recipe import parse_recipe
+from bitwright.nn.recipe_file import parse_recipe
 from bitwright.nn.sites import Site
 from bitwright.targets import get_target
 from bitwright.targets.crossbar.arrays import Arrays

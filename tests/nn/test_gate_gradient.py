@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from bitwright.errors import ConfigError
 from bitwright.nn import BinaryConv2d, BinaryLinear, Site, approximate, with_options
 from bitwright.nn.circuit_dot import circuit_dot
 from bitwright.nn.gate_gradient import first_gates, with_gates_gradient
-from bitwright.nn.recipe import parse_recipe
+from bitwright.nn.recipe_file import parse_recipe
 
 LEVEL = ("andor:L=0", "andor:L=0,size=2", "maj", "andor:L=0,grouping=channel", "exact")
 """Circuits of one level of gates and adders: nothing of them is left out of the gradient."""
@@ -46,6 +47,17 @@ def test_a_majority_of_gates_counts_by_its_linear_part():
     gate = next(gate for gate in one if gate.inputs == (0, 1, 2, 3))
     assert gate.walsh[[1, 2, 4, 8, 3, 12]] == pytest.approx(1)
     assert gate.walsh[[5, 6, 7, 9, 10, 11, 13, 14, 15]] == pytest.approx(-1 / 3)
+
+
+def test_the_leading_terms_of_an_and_or_are_six_with_six_sevenths_of_its_variance():
+    circuit = make("andor:L=0", 36)
+    whole = {gate.inputs: gate.walsh for gate in first_gates(circuit)}
+    for gate in first_gates(circuit, "leading"):
+        kept = np.flatnonzero(gate.walsh)
+        assert kept.tolist() == [1, 2, 3, 4, 8, 12]
+        assert gate.walsh[kept] == pytest.approx(whole[gate.inputs][kept])
+        share = (gate.walsh**2).sum() / (whole[gate.inputs] ** 2).sum()
+        assert share == pytest.approx(6 / 7)
 
 
 def counted(layer: nn.Module, circuit: Circuit, kernel: tuple[int, int, int], x: Tensor) -> Tensor:
@@ -139,18 +151,37 @@ def test_a_layer_keeps_its_value_and_its_scales_learn():
     assert torch.allclose(by_scale, (upstream * dot).sum((0, 2, 3)), rtol=1e-4)
 
 
+@pytest.mark.parametrize(("spec", "same"), [("maj", True), ("andor:L=0", False)])
+def test_majorities_have_leading_terms_only(spec, same):
+    torch.manual_seed(0)
+    layer = BinaryConv2d(4, 6, 3)
+    sites = {"conv": Site("conv", layer, (3, 3, 4), None, None)}
+    circuits = {"conv": make(spec, 36)}
+    x, upstream = bits(3, 4, 6, 6).requires_grad_(), torch.randn(3, 6, 4, 4)
+    found = []
+    for gradient in ("gates", "leading"):
+        with approximate(sites, circuits, gradient=gradient):
+            found.append(torch.autograd.grad(layer(x), (x, layer.weight), upstream))
+    for whole, leading in zip(*found, strict=True):
+        assert torch.allclose(whole, leading, atol=1e-5) == same
+
+
 def test_training_with_it_differs_and_repeats(tmp_path: Path) -> None:
     recipe = with_options(RECIPE, method="circuit", circuit="andor", start=None)
-    other = recipe.model_copy(
-        update={"approximate": recipe.approximate.model_copy(update={"gradient": "gates"})}
+    other, third = (
+        recipe.model_copy(
+            update={"approximate": recipe.approximate.model_copy(update={"gradient": gradient})}
+        )
+        for gradient in ("gates", "leading")
     )
-    runs = {"straight": recipe, "gates": other, "again": other}
+    runs = {"straight": recipe, "gates": other, "again": other, "leading": third}
     found = {
         name: run(tmp_path / name, one).network.state_dict()["conv2.weight"]
         for name, one in runs.items()
     }
     assert torch.equal(found["gates"], found["again"])
-    assert not torch.equal(found["gates"], found["straight"])
+    for one, two in itertools.combinations(("straight", "gates", "leading"), 2):
+        assert not torch.equal(found[one], found[two])
 
 
 def test_what_has_no_gates_is_refused():

@@ -17,7 +17,8 @@ from torch import nn
 from bitwright.errors import ConfigError
 from bitwright.nn import AdaBinConv2d, BinaryConv2d, BinaryLinear, Recipe, TrainedNetwork
 from bitwright.nn.kernel_distance import KernelDistance, tree_bits
-from bitwright.nn.recipe import Reuse, parse_recipe
+from bitwright.nn.recipe import Reuse
+from bitwright.nn.recipe_file import parse_recipe
 
 SHAPE = (8, 8, 1)
 DRAWN = Recipe.model_validate(RECIPE.model_dump() | {"reuse": {"weight": 3.0}})

@@ -9,7 +9,8 @@ from bitwright.errors import ConfigError, UnknownNameError
 from bitwright.nn import build, load_recipe, shipped_recipes
 from bitwright.nn.layers import latent_weights
 from bitwright.nn.optimizers import learning_rate, make_optimizer
-from bitwright.nn.recipe import Optimizer, parse_recipe
+from bitwright.nn.recipe import Optimizer
+from bitwright.nn.recipe_file import parse_recipe
 
 GOOD = 'data = "fashion-mnist"\nepochs = 2\n[model]\nname = "mlp"\n'
 

@@ -19,7 +19,8 @@ from bitwright.nn import MODELS, PixelLevels, Progress, Recipe, TrainedNetwork, 
 from bitwright.nn.evaluate import accuracy, recalibrate
 from bitwright.nn.fit import distance
 from bitwright.nn.layers import latent_weights
-from bitwright.nn.recipe import ModelChoice, parse_recipe
+from bitwright.nn.recipe import ModelChoice
+from bitwright.nn.recipe_file import parse_recipe
 
 RECIPE = parse_recipe(
     """

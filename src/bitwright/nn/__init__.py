@@ -29,7 +29,8 @@ from bitwright.nn.models import MODELS, build
 from bitwright.nn.processes import leads
 from bitwright.nn.progress import Progress
 from bitwright.nn.quantise import quantise, quantised_form
-from bitwright.nn.recipe import Recipe, load_recipe, shipped_recipes, with_options
+from bitwright.nn.recipe import Recipe
+from bitwright.nn.recipe_file import load_recipe, shipped_recipes, with_options
 from bitwright.nn.sites import Site, find_sites
 from bitwright.nn.summary import Row, Summary, summary
 from bitwright.nn.train import TrainedNetwork, train

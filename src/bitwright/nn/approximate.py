@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -28,14 +29,14 @@ from bitwright.circuits import Circuit, flip_given_count, flips, joint, make, va
 from bitwright.errors import ConfigError
 from bitwright.nn.activations import per_channel
 from bitwright.nn.circuit_dot import circuit_dot
-from bitwright.nn.gate_gradient import first_gates, with_gates_gradient
+from bitwright.nn.gate_gradient import Terms, first_gates, with_gates_gradient
 from bitwright.nn.recipe import Approximation
 from bitwright.nn.sites import Site, find_sites
 
 Method = Literal["uniform", "margin", "table", "circuit"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
-Gradient = Literal["straight", "gates"]
+Gradient = Literal["straight", "gates", "leading"]
 GRADIENTS: tuple[Gradient, ...] = get_args(Gradient)
 
 _DRAWS = 1 << 10
@@ -102,8 +103,9 @@ def approximate(
     method
         What stands for the circuit.
     gradient
-        Whose gradient a layer has: "straight", its own as if it counted exactly; or "gates", that
-        of the circuit's first gates, with the method "circuit" only.
+        Whose gradient a layer has: "straight", its own as if it counted exactly; or, with the
+        method "circuit" only, that of the circuit's first "gates", or of the "leading" terms of
+        their polynomials.
 
     Raises
     ------
@@ -114,12 +116,12 @@ def approximate(
     for key, value, known in (("method", method, METHODS), ("gradient", gradient, GRADIENTS)):
         if value not in known:
             raise ConfigError(f"{key} is {value!r}", f"use one of {', '.join(known)}")
-    if gradient == "gates" and method != "circuit":
+    if gradient != "straight" and method != "circuit":
         raise ConfigError(
             f"the method {method!r} has no gates whose gradient could be taken",
             "use the method 'circuit', or the gradient 'straight'",
         )
-    hook_of = _gates if gradient == "gates" else _HOOKS[method]
+    hook_of = _GRADIENT_HOOKS.get(gradient, _HOOKS[method])
     handles = []
     try:
         for name, circuit in circuits.items():
@@ -172,14 +174,14 @@ def _circuit(site: Site, circuit: Circuit) -> tuple[nn.Module, Hook]:
     return layer, hook
 
 
-def _gates(site: Site, circuit: Circuit) -> tuple[nn.Module, Hook]:
+def _gates(site: Site, circuit: Circuit, terms: Terms = "all") -> tuple[nn.Module, Hook]:
     layer, kernel = site.layer, site.kernel
     first_gates(circuit)  # a circuit without a gradient is refused before anything runs
 
     def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         dot = circuit_dot(layer, circuit, inputs[0], kernel).to(output.dtype)
         if torch.is_grad_enabled():
-            dot = with_gates_gradient(layer, circuit, inputs[0], kernel, dot)
+            dot = with_gates_gradient(layer, circuit, inputs[0], kernel, dot, terms)
         return layer.scaled(dot)
 
     return layer, hook
@@ -245,6 +247,10 @@ _HOOKS: dict[Method, Callable[[Site, Circuit], tuple[nn.Module, Hook]]] = {
     "margin": _margin,
     "table": _table,
     "circuit": _circuit,
+}
+_GRADIENT_HOOKS: dict[Gradient, Callable[[Site, Circuit], tuple[nn.Module, Hook]]] = {
+    "gates": _gates,
+    "leading": partial(_gates, terms="leading"),
 }
 
 

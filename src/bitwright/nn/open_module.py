@@ -20,7 +20,8 @@ from bitwright.data.known import KNOWN
 from bitwright.errors import ConfigError
 from bitwright.nn.models import build
 from bitwright.nn.quantise import quantise, quantised_form
-from bitwright.nn.recipe import Recipe, load_recipe, shipped_recipes
+from bitwright.nn.recipe import Recipe
+from bitwright.nn.recipe_file import load_recipe, shipped_recipes
 from bitwright.nn.run_folder import NETWORK, read_network
 
 

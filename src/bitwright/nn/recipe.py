@@ -1,22 +1,14 @@
-"""`Recipe`: everything that decides a training run, read from a TOML file.
+"""`Recipe`: everything that decides a training run, as `recipe_file` reads it.
 
 - Two runs of one recipe on one machine with one number of threads give the same network.
-- No key is ignored: an unknown one is an error that names it and the nearest known one.
-- The file names the network and the data set; neither is loaded or built here.
+- It names the network and the data set; neither is loaded or built here.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Sequence
-from importlib import resources
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from bitwright.errors import ConfigError, UnknownNameError
-from bitwright.nn.settings import explain
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Table(BaseModel):
@@ -152,7 +144,7 @@ class Approximation(_Table):
     gradient
         Whose gradient the layers have: "straight", their own as if they counted exactly; or, with
         the method "circuit", that of the circuit's first "gates", which takes three times as long
-        and learns more an epoch.
+        and learns more an epoch, or of the "leading" terms of those gates.
     layers
         The layers that have it; all layers of bits with a sign behind them if none is named.
     circuits
@@ -161,14 +153,14 @@ class Approximation(_Table):
 
     circuit: str = "maj"
     method: Literal["none", "uniform", "margin", "table", "circuit"] = "circuit"
-    gradient: Literal["straight", "gates"] = "straight"
+    gradient: Literal["straight", "gates", "leading"] = "straight"
     layers: tuple[str, ...] = ()
     circuits: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _gates_belong_to_circuits(self) -> Self:
-        if self.gradient == "gates" and self.method != "circuit":
-            raise ValueError("gradient = 'gates' goes with method = 'circuit' only")
+        if self.gradient != "straight" and self.method != "circuit":
+            raise ValueError(f"gradient = {self.gradient!r} goes with method = 'circuit' only")
         return self
 
 
@@ -301,118 +293,3 @@ class Recipe(_Table):
         if self.batch_size % self.devices:
             raise ValueError(f"{self.devices} devices cannot share batches of {self.batch_size}")
         return self
-
-
-def shipped_recipes() -> tuple[str, ...]:
-    """Return the names of the recipes that come with the package."""
-    folder = resources.files("bitwright.nn") / "recipes"
-    names = (Path(entry.name) for entry in folder.iterdir())
-    return tuple(sorted(name.stem for name in names if name.suffix == ".toml"))
-
-
-def load_recipe(name_or_path: str | Path) -> Recipe:
-    """Read a recipe.
-
-    Parameters
-    ----------
-    name_or_path
-        The name of a shipped recipe (see `shipped_recipes`), or the path of a TOML file. A string
-        that ends in ``.toml`` or holds a separator is a path.
-
-    Raises
-    ------
-    UnknownNameError
-        If no shipped recipe has that name.
-    ConfigError
-        If the file cannot be read, is not TOML, or has an unknown key or impossible value.
-    """
-    if isinstance(name_or_path, str) and not _is_path(name_or_path):
-        if name_or_path not in shipped_recipes():
-            raise UnknownNameError("recipe", name_or_path, shipped_recipes(), "; or a .toml file")
-        shipped = resources.files("bitwright.nn") / "recipes" / f"{name_or_path}.toml"
-        return parse_recipe(shipped.read_text(encoding="utf-8"), f"recipe '{name_or_path}'")
-    path = Path(name_or_path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: no such file",
-            f"check the path, or name a shipped recipe: {', '.join(shipped_recipes())}",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})", "give a TOML file") from error
-    return parse_recipe(text, str(path))
-
-
-def parse_recipe(text: str, where: str = "recipe") -> Recipe:
-    """Read a recipe from TOML text.
-
-    Parameters
-    ----------
-    text
-        The TOML.
-    where
-        What an error calls it.
-
-    Raises
-    ------
-    ConfigError
-        If it is not TOML, or has an unknown key or impossible value.
-    """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where}: not TOML ({error})", "correct the file") from None
-    try:
-        return Recipe.model_validate(table)
-    except ValidationError as error:
-        raise explain(error, where, _known_keys) from None
-
-
-def with_options(
-    recipe: Recipe, *, method: str | None, circuit: str | None, start: str | None
-) -> Recipe:
-    """Return a recipe with other approximate popcounts, or another start, than its file says.
-
-    Parameters
-    ----------
-    recipe
-        The recipe.
-    method, circuit
-        Of its `Approximation`; None leaves each as it is. A recipe without one gets one.
-    start
-        The run that it starts from; None leaves it as it is.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such method.
-    """
-    table = recipe.model_dump()
-    given = {"method": method, "circuit": circuit}
-    given = {key: value for key, value in given.items() if value is not None}
-    if given:
-        table["approximate"] = (table["approximate"] or {}) | given
-    if start is not None:
-        table["start"] = start
-    try:
-        return Recipe.model_validate(table)
-    except ValidationError as error:
-        raise explain(error, "options", _known_keys) from None
-
-
-def _is_path(text: str) -> bool:
-    return text.endswith(".toml") or "/" in text or "\\" in text
-
-
-def _known_keys(path: tuple[int | str, ...]) -> Sequence[str]:
-    """Return the keys allowed in the table at `path` of a recipe."""
-    table: type[BaseModel] = Recipe
-    for part in path:
-        kind = table.model_fields[str(part)].annotation
-        choices = (kind, *get_args(kind))  # a table, or a table or nothing
-        tables = [one for one in choices if isinstance(one, type) and issubclass(one, BaseModel)]
-        if not tables:
-            return ()
-        table = tables[0]
-    return tuple(table.model_fields)
