@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bitwright.records import Measurement
-from bitwright.report.charts import chart, label
 from bitwright.report.html import Column, Html, details, join, table, tag
-from bitwright.report.numbers import badge, percent, plain
+from bitwright.report.numbers import badge, plain
 from bitwright.report.sections.crossbar_record import NETWORK, PLAIN
-from bitwright.report.sections.reuse_cost import COLOURS
 from bitwright.report.sections.reuse_record import Measured, origin
+from bitwright.report.stacked_bars import stacked_bars
 
 KINDS = {"energy": "Energy of an image", "latency": "Latency of an image", "area": "Area"}
 CHANGES = {
@@ -24,7 +23,6 @@ CHANGES = {
 SCALES = (
     (1e-15, "f"), (1e-12, "p"), (1e-9, "n"), (1e-6, "\N{MICRO SIGN}"), (1e-3, "m"), (1.0, ""),
 )  # fmt: skip
-OTHER = "other items"
 _DASH = "\N{EN DASH}"
 
 
@@ -112,64 +110,19 @@ def _changes(found: Measured) -> Html:
 
 def _bar(cost: _Cost) -> Html:
     factor, unit = cost.scale
-    names, sums = cost.items, cost.sums
-    # As many items as there are colours but the last, which the rest has.
-    drawn = names if len(names) < len(COLOURS) else names[: len(COLOURS) - 1]
-    rows = [(name, [name], COLOURS[k]) for k, name in enumerate(drawn)]
-    if len(drawn) < len(names):
-        rows.append((OTHER, names[len(drawn) :], COLOURS[-1]))
-    traces = []
-    for name, members, colour in rows:
-        values = [
-            sum(side[member].value for member in members if member in side)
-            for _, side in cost.sides
-        ]
-        traces.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": label(name),
-                "x": [value * factor for value in values],
-                "y": list(range(len(values))),
-                "width": [0.6] * len(values),
-                "marker": {"color": colour},
-                "hovertext": [
-                    f"{label(name)}, {title}<br>{plain(value * factor)} {label(unit)}<br>"
-                    f"{percent(value / total if total else None)} of {plain(total * factor)}"
-                    for (title, _), value, total in zip(cost.sides, values, sums, strict=True)
-                ],
-                "hoverinfo": "text",
-            }
-        )
-    said = " instead of ".join(plain(total * factor) for total in reversed(sums))
+    said = " instead of ".join(plain(total * factor) for total in reversed(cost.sums))
     used = [m for _, side in cost.sides for m in side.values()]
-    return chart(
-        traces,
+    return stacked_bars(
         {
-            "barmode": "stack",
-            "legend": {
-                "orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal",
-            },
-            "xaxis": {
-                "title": {"text": label(f"{cost.kind}, {unit}"), "standoff": 8},
-                "rangemode": "tozero",
-                "nticks": 6,
-            },
-            "yaxis": {
-                "tickmode": "array",
-                "tickvals": list(range(len(sums))),
-                "ticktext": [
-                    f"{title}<br>{plain(total * factor)}"
-                    for (title, _), total in zip(cost.sides, sums, strict=True)
-                ],
-                "range": [len(sums) - 0.5, -0.5],
-                "showgrid": False,
-            },
+            name: [side[name].value * factor if name in side else 0.0 for _, side in cost.sides]
+            for name in cost.items
         },
-        alt=f"{KINDS[cost.kind]} by {len(names)} items: {said} {unit}.",
+        [title for title, _ in cost.sides],
+        axis=cost.kind,
+        unit=unit,
+        alt=KINDS[cost.kind],
         caption=join((tag("strong", KINDS[cost.kind]), f": {said} {unit}. ", origin(used))),
-        height=190 + 55 * len(sums),
-    )  # fmt: skip
+    )
 
 
 def _table(cost: _Cost) -> Html:

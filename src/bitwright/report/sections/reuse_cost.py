@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from bitwright.report.charts import chart, label
 from bitwright.report.html import Column, Html, details, join, table, tag
-from bitwright.report.numbers import badge, exact, percent, plain
+from bitwright.report.numbers import badge, exact
 from bitwright.report.sections.reuse_record import Measured, origin, under
+from bitwright.report.stacked_bars import stacked_bars
 
-COLOURS = ("--binary", "--simulated", "--synthesised", "--integer", "--good", "--bad", "--muted")
-"""Of the parts; further ones begin again."""
 TOTALS = {
     "energy": "Energy",
     "area": "Area",
@@ -36,60 +34,19 @@ def render(found: Measured) -> Html:
 
 def _bars(found: Measured, names: list[str], before: Measured, after: Measured) -> Html:
     """Return two stacked bars: nothing reused, and the chosen plans."""
-    sums = [sum(side[name].value for name in names) for side in (before, after)]
-    unit = found["energy"].unit
-    traces = []
-    for k, name in enumerate(names):
-        values = [before[name].value, after[name].value]
-        traces.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": label(name),
-                "x": values,
-                "y": [0, 1],
-                "width": [0.6, 0.6],
-                "marker": {"color": COLOURS[k % len(COLOURS)]},
-                "hovertext": [
-                    f"{label(name)}, {which.lower()}<br>{plain(value)} {label(unit)}"
-                    f"<br>{percent(value / total if total else None)} of {plain(total)}"
-                    for which, value, total in zip(BOTH, values, sums, strict=True)
-                ],
-                "hoverinfo": "text",
-            }
-        )
-    said = " instead of ".join(plain(total) for total in reversed(sums))
-    return chart(
-        traces,
-        {
-            "barmode": "stack",
-            "legend": {
-                "orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal",
-            },
-            "xaxis": {
-                "title": {"text": label(f"energy, {unit}"), "standoff": 8},
-                "rangemode": "tozero",
-                "nticks": 6,
-            },
-            "yaxis": {
-                "tickmode": "array",
-                "tickvals": [0, 1],
-                "ticktext": [
-                    f"{which}<br>{plain(total)}" for which, total in zip(BOTH, sums, strict=True)
-                ],
-                "range": [1.5, -0.5],
-                "showgrid": False,
-            },
-        },
-        alt=f"Energy of an image by {len(names)} parts: {said} {unit}.",
+    return stacked_bars(
+        {name: (before[name].value, after[name].value) for name in names},
+        BOTH,
+        axis="energy",
+        unit=found["energy"].unit,
+        alt="Energy of an image",
         caption=join(
             (
                 "Energy of an image, by the parts of the datapath that take it. ",
                 origin([*before.values(), *after.values()]),
             )
         ),
-        height=320,
-    )  # fmt: skip
+    )
 
 
 def _totals(found: Measured) -> Html:
