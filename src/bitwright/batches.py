@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bitwright.errors import ConfigError
-from bitwright.files import write_atomically
+from bitwright.files import make_folder, write_atomically
 
 Array = npt.NDArray[np.int64]
 Counters = dict[str, int | float]
@@ -43,12 +42,7 @@ class Batches:
     """
 
     def __init__(self, folder: Path, deciding: Mapping[str, Any]) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"cannot make the folder '{folder}' ({error.strerror})", "name another one"
-            ) from error
+        make_folder(folder, "name another one")
         self._folder = folder
         self._deciding = json.dumps(deciding, sort_keys=True, default=str)
 

@@ -1,4 +1,7 @@
-"""Writing files whole or not at all: to a temporary file beside the target, then renamed."""
+"""Writing files whole or not at all: to a temporary file beside the target, then renamed.
+
+Folders for files that are kept are made here, too.
+"""
 
 from __future__ import annotations
 
@@ -55,3 +58,24 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise ConfigError(
             f"cannot write '{target}' (no permission)", "choose a place that can be written"
         )
+
+
+def make_folder(folder: Path, way_out: str) -> None:
+    """Make a folder, and those above it, if it is not there.
+
+    Parameters
+    ----------
+    way_out
+        What the user can do if that fails: what to give another one as.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make the folder '{folder}' ({error.strerror})", way_out
+        ) from error

@@ -63,7 +63,7 @@ BAD = [
     (("--sides", "a"), "list of kernel sides"),
     (("--circuit", "max"), "did you mean 'maj'"),
     (("--liberty", "nowhere.lib"), "no Liberty file"),
-    (("--folder", "{tiny}/below"), "cannot make the folder"),
+    (("--folder", "{tiny}/below"), "(Not a directory): give another as --folder"),
     (("-o", "/nowhere/page.html"), "cannot write"),
 ]
 

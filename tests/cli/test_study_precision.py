@@ -75,16 +75,18 @@ BAD = [
     (("--rows", "5000"), "5000 rows"),
     (("--data", "{flat}"), "no training images"),
     (("--report", "/nowhere/page.html"), "cannot write"),
+    (("--folder", "{file}/below"), "give another as --folder"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "reason"), BAD)
 def test_bad_input_is_one_line_and_exit_code_2(bitwright, pictures, tmp_path, arguments, reason):
-    given = [argument.format(flat=pictures / "train") for argument in arguments]
+    (tmp_path / "file").touch()
+    places = {"flat": pictures / "train", "file": tmp_path / "file"}
+    given = [argument.format(**places) for argument in arguments]
     given += [] if "--data" in given else ["--data", pictures]
-    code, out, err = bitwright(
-        "study", "crossbar-precision", "--folder", tmp_path, "--json", tmp_path / "o.json", *given
-    )
+    given += [] if "--folder" in given else ["--folder", tmp_path]
+    code, out, err = bitwright("study", "crossbar-precision", "--json", tmp_path / "o.json", *given)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
     assert reason in err

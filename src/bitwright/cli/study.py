@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,7 @@ from bitwright.cli import common
 from bitwright.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
+    from bitwright.eda.pieces import Table
     from bitwright.explore import crossbar_precision
     from bitwright.explore.popcount_scaling import Study
 
@@ -161,15 +163,9 @@ def reuse_pieces(
     seed: Seed = 0,
 ) -> None:
     """What the pieces of datapaths cost that share sums: the table that `reuse` prices with."""
-    check_writable(output)
-    from bitwright.eda import pdk  # noqa: PLC0415 - imported when needed
-    from bitwright.targets.reuse.price_list import measure_pieces  # noqa: PLC0415
+    from bitwright.targets.reuse.price_list import measure_pieces  # noqa: PLC0415 - when needed
 
-    chosen = pdk.choose(liberty or ())
-    with common.progress("pieces") as update:
-        found = measure_pieces(chosen, operations=vectors, seed=seed, progress=update)
-    write_atomically(output, found.text.encode())
-    print(f"{len(found.pieces)} pieces of {found.library}: {output.resolve()}")
+    _write_pieces(measure_pieces, output, liberty, vectors, seed)
 
 
 @app.command("crossbar-pieces")
@@ -180,13 +176,25 @@ def crossbar_pieces(
     seed: Seed = 0,
 ) -> None:
     """What the logic around an array costs: the table that `crossbar` prices with."""
+    from bitwright.targets.crossbar.cost.piece_list import measure_pieces  # noqa: PLC0415
+
+    _write_pieces(measure_pieces, output, liberty, vectors, seed)
+
+
+def _write_pieces(
+    measure: Callable[..., Table[Any]],
+    output: Path,
+    liberty: list[str] | None,
+    vectors: int,
+    seed: int,
+) -> None:
+    """Make a table of pieces as a target's `measure_pieces` does, write it, and say so."""
     check_writable(output)
     from bitwright.eda import pdk  # noqa: PLC0415 - imported when needed
-    from bitwright.targets.crossbar.cost.piece_list import measure_pieces  # noqa: PLC0415
 
     chosen = pdk.choose(liberty or ())
     with common.progress("pieces") as update:
-        found = measure_pieces(chosen, operations=vectors, seed=seed, progress=update)
+        found = measure(chosen, operations=vectors, seed=seed, progress=update)
     write_atomically(output, found.text.encode())
     print(f"{len(found.pieces)} pieces of {found.library}: {output.resolve()}")
 

@@ -24,8 +24,8 @@ from bitwright.eda.timing import typical_boundary
 from bitwright.eda.tools import is_there, require
 from bitwright.eda.vectors import random_vectors
 from bitwright.errors import ToolError
-from bitwright.explore.evaluations import digest_of, make_folder
-from bitwright.files import write_atomically
+from bitwright.explore.evaluations import digest_of
+from bitwright.files import make_folder, write_atomically
 from bitwright.records import Measurement
 
 Progress = Callable[[int, int], None]
@@ -126,7 +126,7 @@ def map_to_cells(
     CircuitError, LibertyError, ToolError
         As `bitwright.eda.implementation.implement` does.
     """
-    make_folder(folder)
+    make_folder(folder, "give another as --cache")
     boundary = typical_boundary(chosen.library)
     try:
         tools = {"yosys": require("yosys").version}

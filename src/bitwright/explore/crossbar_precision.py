@@ -24,10 +24,10 @@ from typing import Any, get_args
 from bitwright import flow
 from bitwright.data import Dataset
 from bitwright.errors import ConfigError, DataError
-from bitwright.explore.evaluations import digest_of, make_folder
+from bitwright.explore.evaluations import digest_of
 from bitwright.explore.integer_network import trained
 from bitwright.explore.sliced_network import Evaluation, Point, Way, circuit_of
-from bitwright.files import write_atomically
+from bitwright.files import make_folder, write_atomically
 from bitwright.records import DataInfo, wilson
 from bitwright.targets.crossbar.slices import Coding
 from bitwright.targets.crossbar.solver.ladder import MAX_ROWS
@@ -251,7 +251,7 @@ def run(
             f"images are {train.images.shape[1:]} to train and {test.images.shape[1:]} to test",
             "use the two parts of one data set",
         )
-    make_folder(folder)
+    make_folder(folder, "give another as --folder")
     report = progress or (lambda _what, _done, _of: None)
     circuits = [circuit_of(settings.rows, x) for x in settings.x]
     ways = [

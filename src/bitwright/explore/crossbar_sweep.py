@@ -29,8 +29,8 @@ from bitwright import flow
 from bitwright.data import Dataset, load
 from bitwright.errors import ConfigError, ConvergenceError, DataError, UnknownNameError
 from bitwright.explore.crossbar_grid import NUMBERS, Axis, Design, Value, grid
-from bitwright.explore.evaluations import digest_of, make_folder
-from bitwright.files import write_atomically
+from bitwright.explore.evaluations import digest_of
+from bitwright.files import make_folder, write_atomically
 from bitwright.ir.program import Program
 from bitwright.records import DataInfo, Measurement, wilson
 from bitwright.targets.crossbar import TARGET, Config
@@ -240,7 +240,7 @@ def run(
         If the program is no classifier, or images do not fit it or cannot be had.
     """
     designs = grid(axes, base)
-    make_folder(folder)
+    make_folder(folder, "give another as --cache")
     TARGET.lower(program, TARGET.ideal())
     calibrations = {key: _calibration(*key, data) for key in _calibrated(designs)}
     exact = flow.evaluate(program, data, threads=threads)

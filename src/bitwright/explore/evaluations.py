@@ -23,8 +23,7 @@ import numpy.typing as npt
 from bitwright import flow
 from bitwright.circuits import Circuit
 from bitwright.data import Dataset
-from bitwright.errors import ConfigError
-from bitwright.files import write_atomically
+from bitwright.files import make_folder, write_atomically
 from bitwright.ir.program import Program
 
 
@@ -68,7 +67,7 @@ class Evaluations:
         self.calibration, self.threads = calibration, threads
         self.made = self.reused = 0
         """How many were evaluated, and how many were there."""
-        make_folder(folder)
+        make_folder(folder, "give another as --cache")
 
     def exact(self, data: Dataset) -> Decisions:
         """Return what the exact network decides.
@@ -130,22 +129,6 @@ class Evaluations:
 def digest_of(decides: Mapping[str, Any]) -> str:
     """Return the beginning of the SHA-256 of JSON-ready data, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for results, if it is not there.
-
-    Raises
-    ------
-    ConfigError
-        If that is not possible.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot make the folder {folder} ({error.strerror})", "give another as --cache"
-        ) from error
 
 
 def _read(file: Path, images: int) -> npt.NDArray[np.int64] | None:

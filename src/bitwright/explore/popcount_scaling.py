@@ -32,7 +32,7 @@ from bitwright.eda.timing import Boundary, typical_boundary
 from bitwright.eda.tools import is_there, require
 from bitwright.eda.vectors import random_vectors
 from bitwright.errors import ConfigError
-from bitwright.files import write_atomically
+from bitwright.files import make_folder, write_atomically
 
 METRICS = ("area", "delay", "energy")
 """What is drawn against the kernel."""
@@ -229,12 +229,7 @@ def run(
     ]
     tools = {name: require(name).version for name in ("yosys", "sta") if is_there(name)}
     tools.setdefault("yosys", "missing")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot make the folder {folder} ({error.strerror})", "give another as --folder"
-        ) from error
+    make_folder(folder, "give another as --folder")
     found: dict[int, Point] = {}
     written: set[Path] = set()
     reused = 0

@@ -1,6 +1,5 @@
 """Plans, their execution, and what is measured of them."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -170,26 +169,6 @@ def test_an_accelerator_is_modelled_where_a_part_is_named():
 def test_bad_settings_are_refused_by_name(settings, named):
     with pytest.raises(ConfigError, match=named):
         lowered(classifier(0), **settings)
-
-
-def test_tables_of_pieces_are_checked(tmp_path):
-    table = load_pieces("asap7")
-    path = tmp_path / "pieces.json"
-    path.write_text(table.text)
-    assert load_pieces(str(path)).pieces == table.pieces
-    fields = json.loads(table.text)
-    for change in (
-        {"format": 2},
-        {"pieces": [p for p in fields["pieces"] if p["kind"] != "merge"]},
-        {"pieces": [p | {"energy_j": -1.0} for p in fields["pieces"]]},
-        {"unknown": 1},
-    ):
-        path.write_text(json.dumps(fields | change))
-        with pytest.raises(ConfigError, match="no table of pieces"):
-            load_pieces(str(path))
-    path.write_text("[]")
-    with pytest.raises(ConfigError, match="no table of pieces"):
-        load_pieces(str(path))
 
 
 def test_prices_between_sizes_lie_between_them():

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from bitwright.circuits import Circuit, prune, write_verilog
 from bitwright.circuits.builder import Builder
 from bitwright.circuits.columns import compress
 from bitwright.circuits.comparator import at_least
 from bitwright.eda.fpga import check_luts, count_luts
-from bitwright.eda.implementation import implement
+from bitwright.eda.logic import Bits
 from bitwright.eda.pdk import ChosenLibrary
-from bitwright.eda.registers import register
-from bitwright.eda.timing import typical_boundary
+from bitwright.eda.pieces import Progress, map_pieces, register_cost
 from bitwright.targets.reuse.prices import Kind, Piece, PieceTable
-
-Bits = npt.NDArray[np.bool_]
-Progress = Callable[[int, int], None]
 
 MERGED = 10
 """Bits of the number that a chain of merges starts from."""
 ADDED = 8
 """Bits of each number that is merged, which weigh twice."""
-CHECKED = 1000
-"""Random vectors on which each mapped piece must equal its circuit."""
 
 PIECES: tuple[tuple[Kind, int, int], ...] = (
     *(("sum", size, 1) for size in (3, 4, 8, 16, 32, 64, 128, 256, 576, 1152)),
@@ -62,33 +55,20 @@ def measure_pieces(
     ToolError
         If yosys is missing or fails.
     """
-    boundary = typical_boundary(chosen.library)
-    bit = register(chosen.library, boundary)
-    each_cycle = bit.cycle_j + bit.change_j / 2
-    found = [Piece("register", 1, 1, 0.0, bit.area, 0.0, each_cycle, 0)]
+    area, energy = register_cost(chosen.library)
+    found = [Piece("register", 1, 1, 0.0, area, 0.0, energy, 0)]
     versions: dict[str, str] = {}
-    for done, (kind, size, width) in enumerate(pieces):
-        circuit, vectors = make_piece(kind, size, width, operations + 1, seed)
-        made = implement(circuit, chosen.library, boundary=boundary, vectors=CHECKED, seed=seed)
+    for made in map_pieces(
+        chosen, pieces, make_piece, operations=operations, seed=seed, progress=progress
+    ):
+        kind, size, width, circuit = made.kind, made.size, made.width, made.circuit
         luts = count_luts(write_verilog(circuit))
-        check_luts(luts.netlist, circuit, vectors)
-        versions |= {**made.mapped.versions, **luts.versions}
+        check_luts(luts.netlist, circuit, made.vectors)
+        versions |= {**made.versions, **luts.versions}
         adders = circuit.counts.get("FA", 0) + circuit.counts.get("HA", 0) / 2
-        area, delay = made.mapped.netlist.area, made.delay.delay_s
-        energy = made.energy(vectors).total_j
-        found.append(Piece(kind, size, width, adders, area, delay, energy, luts.luts))
-        if progress is not None:
-            progress(done + 1, len(pieces))
-    library = chosen.library
-    return PieceTable(
-        library.name,
-        chosen.area_unit,
-        library.voltage_v,
-        tuple(found),
-        versions,
-        operations,
-        seed,
-    )
+        cells = made.area, made.delay_s, made.energy_j
+        found.append(Piece(kind, size, width, adders, *cells, luts.luts))
+    return PieceTable.of(chosen, found, versions, operations, seed)
 
 
 def make_piece(kind: Kind, size: int, width: int, count: int, seed: int) -> tuple[Circuit, Bits]:

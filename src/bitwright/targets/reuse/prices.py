@@ -13,22 +13,17 @@ Requirements:
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from bitwright.errors import ConfigError
+from bitwright.eda.pieces import Table, load_table, pieces_of
 
 Kind = Literal["sum", "merge", "match", "select", "compare", "register"]
 KINDS: tuple[Kind, ...] = ("sum", "merge", "match", "select", "compare", "register")
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -91,35 +86,13 @@ class Price:
 
 
 @dataclass(frozen=True, eq=False)
-class PieceTable:
-    """All pieces of one library.
-
-    Parameters
-    ----------
-    library, area_unit, voltage_v
-        What they are mapped to.
-    versions
-        Of the tools.
-    operations, seed
-        The random vectors of the energies.
-    """
-
-    library: str
-    area_unit: str
-    voltage_v: float
-    pieces: tuple[Piece, ...]
-    versions: Mapping[str, str] = field(default_factory=dict)
-    operations: int = 0
-    seed: int = 0
+class PieceTable(Table[Piece]):
+    """All pieces of one library, and their prices."""
 
     @property
     def source(self) -> str:
         """What the numbers come from, in words."""
-        tools = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        return (
-            f"sum of pieces mapped to {self.library} ({tools}), {self.operations} random "
-            "operations, glitches counted, no wires, no clock tree"
-        )
+        return f"sum of {super().source}"
 
     @cached_property
     def _lines(self) -> dict[tuple[str, int], tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
@@ -198,11 +171,6 @@ class PieceTable:
         (piece,) = (p for p in self.pieces if p.kind == "register")
         return Price(piece.energy_j, piece.area, 0.0, 1.0)
 
-    @property
-    def text(self) -> str:
-        """The table as `load_pieces` reads it from a file."""
-        return json.dumps({"format": FORMAT} | asdict(self), indent=1) + "\n"
-
 
 def _size(piece: Piece) -> int:
     return piece.size
@@ -216,34 +184,12 @@ def load_pieces(name: str) -> PieceTable:
     ConfigError
         If there is no such file, or it is no table of pieces.
     """
-    shipped = resources.files(__package__) / "tables" / f"{name}.json"
-    try:
-        if shipped.is_file():
-            text = shipped.read_text(encoding="utf-8")
-        else:
-            text = Path(name).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read the table of pieces '{name}' ({error})",
-            "name 'asap7', or a file that bitwright study reuse-pieces wrote",
-        ) from error
-    try:
-        return _table(json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigError(
-            f"'{name}' is no table of pieces ({error})",
-            "make one: bitwright study reuse-pieces",
-        ) from error
+    return load_table(name, __package__, "bitwright study reuse-pieces", _table)
 
 
 def _table(fields: dict[str, Any]) -> PieceTable:
-    if fields.pop("format") != FORMAT:
-        raise ValueError("of another version")
-    pieces = tuple(Piece(**piece) for piece in fields.pop("pieces"))
-    missing = set(KINDS) - {p.kind for p in pieces}
-    if missing:
-        raise ValueError(f"it has no '{min(missing)}'")
+    pieces = pieces_of(fields.pop("pieces"), Piece, KINDS)
     for piece in pieces:
-        if not (min(piece.energy_j, piece.area, piece.delay_s) >= 0 and piece.units > 0):
+        if not piece.units > 0:
             raise ValueError(f"a number of '{piece.kind}' {piece.size} is out of range")
     return PieceTable(pieces=pieces, **fields)

@@ -1,15 +1,13 @@
-"""Pieces compute what they are named after; made anew they cost what the table that ships says."""
+"""Pieces compute what they are named after, and a command makes a table of them."""
 
 import numpy as np
 import pytest
+from tests.targets.piece_commands import write_few
 
-from bitwright.eda import pdk
 from bitwright.eda.vectors import expected_outputs
 from bitwright.targets.crossbar.cost import piece_list
-from bitwright.targets.crossbar.cost.piece_list import PIECES, make_piece, measure_pieces
-from bitwright.targets.crossbar.cost.pieces import KINDS, load_pieces
-
-ANEW = (("decide", 64, 1), ("correct", 7, 1))
+from bitwright.targets.crossbar.cost.piece_list import make_piece
+from bitwright.targets.crossbar.cost.pieces import load_pieces
 
 
 def values(circuit, vectors):
@@ -91,42 +89,11 @@ def test_flips_selections_counts_and_sums():
     assert (values(circuit, vectors) == (number(vectors) >= 125)).all()
 
 
-def test_the_shipped_table_has_all_pieces():
-    table = load_pieces("asap7")
-    assert [(p.kind, p.size, p.width) for p in table.pieces] == [("register", 1, 1), *PIECES]
-    assert {p.kind for p in table.pieces} == set(KINDS)
-    assert table.area_unit == "um2"
-
-
-@pytest.mark.tool("yosys")
-@pytest.mark.tool("sta")
-def test_pieces_made_anew_are_those_of_the_table(shared):
-    table = load_pieces("asap7")
-    library = pdk.choose([str(shared / "liberty" / "asap7")])
-    found = measure_pieces(library, pieces=ANEW)
-    shipped = {(p.kind, p.size, p.width): p for p in table.pieces}
-    # Another yosys may map otherwise.
-    within = 1e-9 if found.versions == table.versions else 0.2
-    for piece in found.pieces:
-        known = shipped[piece.kind, piece.size, piece.width]
-        for field in ("area", "delay_s", "energy_j"):
-            wanted = pytest.approx(getattr(known, field), rel=within)
-            assert getattr(piece, field) == wanted, (piece.kind, field)
-
-
 @pytest.mark.tool("yosys")
 def test_the_command_writes_a_table_that_can_be_read(bitwright, tmp_path, monkeypatch):
-    small = [
+    few = [
         ("popcount", 4, 1), ("decide", 4, 1), ("flip", 2, 1), ("signed", 2, 1), ("correct", 2, 1),
         ("accumulate", 4, 2), ("add", 4, 2), ("compare", 4, 1), ("select", 2, 1),
     ]  # fmt: skip
-    defaults = {**measure_pieces.__kwdefaults__, "pieces": small}
-    monkeypatch.setattr(piece_list.measure_pieces, "__kwdefaults__", defaults)
-    file = tmp_path / "pieces.json"
-    code, out, _ = bitwright("study", "crossbar-pieces", "--liberty", "osu018", "-o", file)
-    assert code == 0
-    assert "10 pieces" in out
-    assert load_pieces(str(file)).price("correct", 2).energy_j > 0
-    code, _, error = bitwright("study", "crossbar-pieces", "-o", tmp_path / "no" / "p.json")
-    assert code == 2
-    assert "p.json" in error
+    file = write_few(bitwright, monkeypatch, piece_list, "crossbar-pieces", few, tmp_path)
+    assert load_pieces(file).price("correct", 2).energy_j > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,18 +11,12 @@ from bitwright.circuits import Circuit, prune
 from bitwright.circuits.builder import Builder
 from bitwright.circuits.columns import compress, count_by_columns
 from bitwright.circuits.comparator import at_least
-from bitwright.eda.implementation import implement
+from bitwright.eda.logic import Bits
 from bitwright.eda.pdk import ChosenLibrary
-from bitwright.eda.registers import register
-from bitwright.eda.timing import typical_boundary
+from bitwright.eda.pieces import Progress, map_pieces, register_cost
 from bitwright.targets.crossbar.cost.pieces import Kind, Piece, PieceTable
 
-Bits = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
-Progress = Callable[[int, int], None]
-
-CHECKED = 1000
-"""Random vectors on which each mapped piece must equal its circuit."""
 
 PIECES: tuple[tuple[Kind, int, int], ...] = (
     *(("popcount", bits, 1) for bits in (8, 16, 32, 64, 128, 256, 512)),
@@ -63,28 +57,16 @@ def measure_pieces(
     ToolError
         If yosys is missing or fails.
     """
-    boundary = typical_boundary(chosen.library)
-    bit = register(chosen.library, boundary)
-    found = [Piece("register", 1, 1, bit.area, 0.0, bit.cycle_j + bit.change_j / 2)]
+    area, energy = register_cost(chosen.library)
+    found = [Piece("register", 1, 1, area, 0.0, energy)]
     versions: dict[str, str] = {}
-    for done, (kind, size, width) in enumerate(pieces):
-        circuit, vectors = make_piece(kind, size, width, operations + 1, seed)
-        made = implement(circuit, chosen.library, boundary=boundary, vectors=CHECKED, seed=seed)
-        versions |= made.mapped.versions
-        area, delay = made.mapped.netlist.area, made.delay.delay_s
-        found.append(Piece(kind, size, width, area, delay, made.energy(vectors).total_j))
-        if progress is not None:
-            progress(done + 1, len(pieces))
-    library = chosen.library
-    return PieceTable(
-        library.name,
-        chosen.area_unit,
-        library.voltage_v,
-        tuple(found),
-        versions,
-        operations,
-        seed,
-    )
+    for made in map_pieces(
+        chosen, pieces, make_piece, operations=operations, seed=seed, progress=progress
+    ):
+        kind, size, width = made.kind, made.size, made.width
+        versions |= made.versions
+        found.append(Piece(kind, size, width, made.area, made.delay_s, made.energy_j))
+    return PieceTable.of(chosen, found, versions, operations, seed)
 
 
 def make_piece(kind: Kind, size: int, width: int, count: int, seed: int) -> tuple[Circuit, Bits]:

@@ -28,15 +28,13 @@ register     1, 1           one bit for one cycle, in which it changes with prob
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal, get_args
 
+from bitwright.eda.pieces import Table, load_table, pieces_of
 from bitwright.errors import ConfigError
 
 Kind = Literal[
@@ -44,7 +42,6 @@ Kind = Literal[
     "accumulate", "add", "compare", "select", "register",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
-FORMAT = 1
 AREA_UNIT_M2: Mapping[str, float] = {"um2": 1e-12, "": 1e-12}
 """Units of area in square metres; Liberty does not say its unit, which is nearly always um2."""
 
@@ -83,35 +80,8 @@ class Price:
 
 
 @dataclass(frozen=True, eq=False)
-class PieceTable:
-    """All pieces of one library.
-
-    Parameters
-    ----------
-    library, area_unit, voltage_v
-        What they are mapped to.
-    versions
-        Of the tools.
-    operations, seed
-        The random vectors of the energies.
-    """
-
-    library: str
-    area_unit: str
-    voltage_v: float
-    pieces: tuple[Piece, ...]
-    versions: Mapping[str, str] = field(default_factory=dict)
-    operations: int = 0
-    seed: int = 0
-
-    @property
-    def source(self) -> str:
-        """What the numbers come from, in words."""
-        tools = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        return (
-            f"pieces mapped to {self.library} ({tools}), {self.operations} random operations, "
-            "glitches counted, no wires, no clock tree"
-        )
+class PieceTable(Table[Piece]):
+    """All pieces of one library, and their prices."""
 
     def price(self, kind: Kind, size: float, width: float = 1) -> Price:
         """Return what a piece costs.
@@ -137,11 +107,6 @@ class PieceTable:
         energy, delay, area = _between([w for w, _ in rows], [n for _, n in rows], width)
         return Price(energy, delay, area * AREA_UNIT_M2[self.area_unit])
 
-    @property
-    def text(self) -> str:
-        """The table as `load_pieces` reads it from a file."""
-        return json.dumps({"format": FORMAT} | asdict(self), indent=1) + "\n"
-
 
 def _between(
     known: Sequence[float], numbers: Sequence[tuple[float, ...]], at: float
@@ -164,36 +129,11 @@ def load_pieces(name: str = "asap7") -> PieceTable:
     ConfigError
         If there is no such file, or it is no table of pieces.
     """
-    shipped = resources.files(__package__) / "tables" / f"{name}.json"
-    try:
-        if shipped.is_file():
-            text = shipped.read_text(encoding="utf-8")
-        else:
-            text = Path(name).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read the table of pieces '{name}' ({error})",
-            "name 'asap7', or a file that bitwright study crossbar-pieces wrote",
-        ) from error
-    try:
-        return _table(json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigError(
-            f"'{name}' is no table of pieces ({error})",
-            "make one: bitwright study crossbar-pieces",
-        ) from error
+    return load_table(name, __package__, "bitwright study crossbar-pieces", _table)
 
 
 def _table(fields: dict[str, Any]) -> PieceTable:
-    if fields.pop("format") != FORMAT:
-        raise ValueError("of another version")
-    pieces = tuple(Piece(**piece) for piece in fields.pop("pieces"))
-    missing = set(KINDS) - {p.kind for p in pieces}
-    if missing:
-        raise ValueError(f"it has no '{min(missing)}'")
-    for piece in pieces:
-        if not min(piece.energy_j, piece.area, piece.delay_s) >= 0:
-            raise ValueError(f"a number of '{piece.kind}' {piece.size} is out of range")
+    pieces = pieces_of(fields.pop("pieces"), Piece, KINDS)
     table = PieceTable(pieces=pieces, **fields)
     if table.area_unit not in AREA_UNIT_M2:
         raise ValueError(f"its unit of area is '{table.area_unit}'")
