@@ -80,21 +80,21 @@ def _linear(x: float, rows: int, on_ohm: float = 20e3) -> dict[str, Any]:
 SETTINGS = (
     Setting("CNV, linear cells, 32 rows, x = 0.31", CNV, _linear(0.31, 32), 1000, 100),
     Setting(
-        "CNV, 8T-SRAM at 7 nm, 32 rows, 74 kohm",
-        CNV,
-        {"technology": "sram8t", "rows": 32, "device": {"on_ohm": 74e3}},
-        300,
-        0,
-    ),
-    Setting(
-        "CNV, 1T-1ReRAM at 7 nm, 32 rows, 19.5 kohm",
-        CNV,
-        {"technology": "reram1t1r", "rows": 32, "device": {"on_ohm": 19.5e3}},
-        300,
-        0,
-    ),
-    Setting(
         "ResNet-18, half width, linear cells, 32 rows, x = 0.32", RESNET, _linear(0.32, 32), 300, 0
+    ),
+    Setting(
+        "ResNet-18, half width, 8T-SRAM at 7 nm, 32 rows, 66 kohm",
+        RESNET,
+        {"technology": "sram8t", "rows": 32, "device": {"on_ohm": 66e3}},
+        150,
+        0,
+    ),
+    Setting(
+        "ResNet-18, half width, 1T-1ReRAM at 7 nm, 32 rows, 19 kohm",
+        RESNET,
+        {"technology": "reram1t1r", "rows": 32, "device": {"on_ohm": 19e3}},
+        150,
+        0,
     ),
 )
 """No gain and no threshold is calibrated."""

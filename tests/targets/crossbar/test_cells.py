@@ -8,7 +8,14 @@ from tests.targets.crossbar import nodal_analysis
 from tests.targets.crossbar.designs import between, cells, decades
 
 from bitwright.errors import ConfigError
-from bitwright.targets.crossbar.devices.cells import Linear, Reram1T1R, Sram8T, current, middle
+from bitwright.targets.crossbar.devices.cells import (
+    Linear,
+    Reram1T1R,
+    Sram8T,
+    current,
+    middle,
+    tangent,
+)
 
 KINDS = (Linear, Sram8T, Reram1T1R)
 TRANSISTORS = ("sram8t", "reram1t1r")
@@ -93,6 +100,32 @@ def test_the_equations_are_the_documented_ones(cell, volt, p, q, weight):
     expected = float(lower(x, nodal_analysis.LONG(b))[0])
     got = current(cell, s, b, weight, volt)
     assert got == pytest.approx(expected, rel=1e-6, abs=1e-13 * volt / cell.on_ohm)
+
+
+@settings(deadline=None, max_examples=30)
+@given(cells(TRANSISTORS), between(0.05, 1.2), between(0, 1), between(0, 1), decades(-7, 1))
+def test_a_tangent_has_the_current_and_its_slopes(cell, volt, p, q, weight):
+    """However little a cell conducts, its current is known, and how it changes with either rail."""
+    s, b = (1 - p / 2) * volt, q / 2 * volt
+    upper, lower = nodal_analysis.elements(cell, volt)(weight)
+
+    def solved(s, b):
+        s, b = nodal_analysis.LONG(s), nodal_analysis.LONG(b)
+        x = nodal_analysis.bisect(lambda x: upper(s, x)[0] - lower(x, b)[0], min(s, b), max(s, b))
+        return np.array([upper(s, x)[0], x])  # the memristor's current cancels least
+
+    found = tangent(cell, *(np.array([v]) for v in (s, b, weight)), volt)
+    current, x = solved(s, b)
+    slope = (found.by_s + found.by_b).item()
+    assert found.current.item() == pytest.approx(float(current), rel=1e-11, abs=1e-14 * slope)
+    assert found.middle.item() == pytest.approx(float(x), abs=1e-9 * volt)
+    h = 1e-6 * volt
+    by_s = (solved(s + h, b) - solved(s - h, b)) / (2 * h)
+    by_b = (solved(s, b + h) - solved(s, b - h)) / (2 * h)
+    got = [found.by_s.item(), found.middle_by_s.item(), found.by_b.item(), found.middle_by_b.item()]
+    expected = [*by_s, -by_b[0], by_b[1]]
+    for one, other in zip(got, expected, strict=True):
+        assert one == pytest.approx(float(other), rel=1e-4, abs=1e-6 * max(slope, abs(one)))
 
 
 def test_heat_flattens_a_transistor():

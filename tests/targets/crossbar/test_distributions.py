@@ -10,13 +10,13 @@ from bitwright import flow
 from bitwright.errors import ConfigError, UnknownNameError
 from bitwright.ir import Conv2d, Flatten, Int, Lookup, Program, Threshold, reference
 from bitwright.targets.crossbar import TARGET
-from bitwright.targets.crossbar.arrays import Arrays
+from bitwright.targets.crossbar.arrays import CHUNK, Arrays
 from bitwright.targets.crossbar.design import Config
 from bitwright.targets.crossbar.distributions import POSITIONS, bin_width
 from bitwright.targets.crossbar.ir_drop import ir_drop
 from bitwright.targets.crossbar.lower import lower
 from bitwright.targets.crossbar.measure import measure
-from bitwright.targets.crossbar.simulate import CHUNK, simulate
+from bitwright.targets.crossbar.simulate import simulate
 
 WIRES = {"source_ohm": 20.0, "bit_ohm": 30.0, "driver_ohm": 50.0, "sink_ohm": 50.0}
 LINEAR = {"technology": "linear", "rows": 32, "device": {"on_ohm": 20e3}, "wires": WIRES}
@@ -287,5 +287,5 @@ def test_maps_of_what_is_not_there_are_refused(where, said):
 
 
 def test_ideal_cells_have_no_map():
-    with pytest.raises(ConfigError, match="no IR drop"):
+    with pytest.raises(ConfigError, match="no circuit"):
         ir_drop(lower(network(), Config(technology="ideal")), "d2", 0, pixels(1)[0], 0)

@@ -127,6 +127,30 @@ def test_a_converter_rounds_clips_and_shifts():
     assert noisy.std() == pytest.approx(np.sqrt(0.25 + 1 / 12), rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("settings", "rows"),
+    [
+        ({"rows": 50}, 50),
+        ({"rows": 50, "word_lines": 15}, 15),
+        ({"rows": 50, "word_lines": 80}, 50),
+        ({"rows": 50, "mapping": "xnor"}, 25),
+        ({"rows": 50, "mapping": "xnor", "word_lines": 7}, 7),
+        ({"rows": 50, "mapping": "xnor", "word_lines": 31}, 25),
+    ],
+)
+def test_a_converter_s_range_is_the_rows_that_are_read_at_once(settings, rows):
+    design = lowered(technology="ideal", adc_bits=4, **settings)
+    assert {sensing.full_scale for sensing in design.sensing.values()} == {rows}
+
+
+@pytest.mark.parametrize("mapping", ["and", "xnor"])
+def test_a_code_for_each_row_that_is_read_at_once_is_exact(mapping):
+    images = IMAGES[:5]
+    settings = {"technology": "ideal", "mapping": mapping, "word_lines": 15}
+    assert error(lowered(adc_bits=4, **settings), images) == 0
+    assert error(lowered(adc_bits=3, **settings), images) > 0
+
+
 @pytest.mark.parametrize("bits", [0, -1])
 def test_a_converter_without_bits_is_refused(bits):
     with pytest.raises(ConfigError, match="bits"):

@@ -70,6 +70,29 @@ def test_a_tile_s_currents_are_the_simulated_ones(settings):
         assert np.allclose(solved.currents[0], found.currents[position], rtol=1e-6, atol=1e-18)
 
 
+@pytest.mark.parametrize(("mapping", "word_lines"), [("and", 0), ("xnor", 9)])
+def test_inputs_are_the_arrays_or_the_exact_network_s(mapping, word_lines):
+    settings = {"mapping": mapping, "word_lines": word_lines, "adc_noise": 9.0, "seed": 1}
+    design = design_of(**settings)
+    exact = reference.run(PROGRAM, IMAGE[None], {"flat"})["flat"][0]
+    tile = design.layers["scores"].tiles[1]
+    wrong = 0
+    for number, rows in enumerate(tile.reads):
+        made, given = (
+            operating_point(design, "scores", 1, IMAGE, 0, number, exact=which)
+            for which in (False, True)
+        )
+        bits = exact[tile.inputs[rows]]
+        lines = bits if mapping == "and" else np.stack([bits, ~bits], axis=1).ravel()
+        first = design.ladder.rows - (len(tile.inputs) - rows.start) * len(lines) // len(bits)
+        used = slice(first, first + len(lines))
+        assert np.array_equal(given.active[used], lines)
+        assert given.active.sum() == lines.sum()
+        assert np.array_equal(given.weights, made.weights)
+        wrong += (given.active != made.active).sum()
+    assert wrong > 0, "arrays with so much noise are wrong"
+
+
 @pytest.mark.parametrize(
     ("asked", "error", "named"),
     [

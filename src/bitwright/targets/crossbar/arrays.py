@@ -11,14 +11,15 @@ Requirements:
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bitwright.targets.base import Counters
+from bitwright.targets.crossbar.convergence import solving
 from bitwright.targets.crossbar.correct import add_agreements, add_read
 from bitwright.targets.crossbar.design import Config, Correction
 from bitwright.targets.crossbar.devices.cells import Cell
@@ -26,11 +27,13 @@ from bitwright.targets.crossbar.devices.variability import program
 from bitwright.targets.crossbar.flips import word_line_flips
 from bitwright.targets.crossbar.mapping import Layer, Tile, windows_of
 from bitwright.targets.crossbar.sensing import Sensing
-from bitwright.targets.crossbar.solver.columns import Columns
+from bitwright.targets.crossbar.solver.columns import Columns, Solution
 from bitwright.targets.crossbar.solver.ladder import Ladder
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
+CHUNK = 8
+"""Images that a thread takes at a time; bounds the memory that currents take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,19 +91,12 @@ class Read(Pattern):
     ----------
     currents
         (windows of all images, columns): in ampere, or in cells if they are ideal.
+    solution
+        What the solver says of them; None of ideal cells.
     """
 
     currents: Array
-
-
-class Survey(Protocol):
-    """What looks at how a layer's arrays work."""
-
-    def add(self, read: Read, sensed: Sensed) -> None:
-        """Look at what is read of all windows."""
-
-    def close(self, value: Mask, dots: Array) -> None:
-        """Look at the dot products, (windows of all images, outputs), of bits."""
+    solution: Solution | None
 
 
 class Arrays:
@@ -146,7 +142,9 @@ class Arrays:
     def reads(self, value: Mask) -> Iterator[Read]:
         """Yield what the arrays do for some images' bits (images, *shape)."""
         for pattern in self.patterns(value):
-            yield Read(**vars(pattern), currents=self._currents(pattern))
+            solution = self._solved(pattern)
+            currents = solution.currents if solution else pattern.ideal().astype(np.float64)
+            yield Read(**vars(pattern), currents=currents, solution=solution)
 
     def multipliers(self, number: int) -> Array:
         """Return what multiplies the cells' storing elements, (rows, columns) of an array.
@@ -201,14 +199,14 @@ class Arrays:
         off = ~applied if known is None else ~applied & known
         return np.stack([applied, off], axis=2).reshape(len(applied), -1)
 
-    def _currents(self, pattern: Pattern) -> Array:
-        """Return what an array's columns give."""
+    def _solved(self, pattern: Pattern) -> Solution | None:
+        """Return what an array's columns give, unless cells are ideal."""
         if not self._columns:
-            return pattern.ideal().astype(np.float64)
+            return None
         lines, first = pattern.lines, pattern.first
         word_lines = np.zeros((len(lines), self.rows), np.bool_)
         word_lines[:, first : first + lines.shape[1]] = lines
-        return self._columns[pattern.number].solve(word_lines, 1).currents
+        return self._columns[pattern.number].solve(word_lines, 1)
 
     def _random_flips(self, value: Mask) -> list[Mask]:
         """Return for each tile (windows of all images, reads), one in two."""
@@ -226,7 +224,7 @@ class Arrays:
         value: Mask,
         sensing: Sensing,
         correction: Correction | None = None,
-        survey: Survey | None = None,
+        survey: Callable[[Read, Sensed], None] | None = None,
     ) -> tuple[Array, Counters]:
         """Return the dot products of some images' bits, and what the arrays did for them.
 
@@ -239,7 +237,7 @@ class Arrays:
         correction
             What is done to dot products afterwards.
         survey
-            What looks on, if there is one.
+            What looks at each read of all windows, and what is sensed of it.
 
         Returns
         -------
@@ -254,12 +252,10 @@ class Arrays:
             sensed = sense(read.currents, sensing, noise)
             add(read, self.config.mapping, sensed, total)
             if survey is not None:
-                survey.add(read, sensed)
+                survey(read, sensed)
         total = np.rint(total)
         if correction is not None:
             total = np.rint(total * correction.scale + correction.shift)
-        if survey is not None:
-            survey.close(value, total)
         return total, tally.counters(len(value))
 
 
@@ -316,7 +312,8 @@ class Tally:
     """What a layer's arrays do, counted over all reads of all windows.
 
     ``on_cells`` are cells that conduct, so the partial sums' total; with ``plain_`` in front what
-    would be without flips. ``current`` is in units of what counts as one cell.
+    would be without flips. ``current`` is in units of what counts as one cell. What the solver
+    did is `bitwright.targets.crossbar.convergence`'s.
     """
 
     def __init__(self, name: str, mapping: str) -> None:
@@ -341,6 +338,7 @@ class Tally:
             "plain_on_cells": int(plain_cells),
             "inverted_reads": int(read.inverted.sum()),
             "current": float(read.currents.sum()) / unit_amp,
+            **solving(read.solution),
         }.items():
             self.found[what] = self.found.get(what, 0) + number
 

@@ -17,22 +17,20 @@ import numpy.typing as npt
 
 from bitwright.ir import reference
 from bitwright.targets.base import Progress
-from bitwright.targets.crossbar.arrays import Arrays
+from bitwright.targets.crossbar.arrays import CHUNK, Arrays
 from bitwright.targets.crossbar.design import Correction, Design
 from bitwright.targets.crossbar.distributions import threshold_of
 from bitwright.targets.crossbar.sensing import Sensing
+from bitwright.targets.crossbar.simulate import arrays_for
 
 Array = npt.NDArray[Any]
-CHUNK = 8
-"""Images that a thread takes at a time."""
-
 LEAST_GAIN = 1e-6
 """Of a layer that has no current at all."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Wanted:
-    """Of a layer in the exact network, for each neuron: mean, deviation, and sorted values."""
+    """Of a layer in the exact network: each neuron's mean and deviation, and what reads them."""
 
     mean: Array
     deviation: Array
@@ -63,10 +61,10 @@ def calibrate(design: Design, images: Array, progress: Progress | None = None) -
     corrections: dict[str, Correction] = {}
     done = 0
 
-    def fit(name: str, index: int) -> reference.Compute:
+    def fit(name: str) -> reference.Compute:
         def compute(value: Array) -> Array:
             nonlocal done
-            arrays = Arrays(design.layers[name], index, design.config, design.cell, design.ladder)
+            arrays = arrays_for(design, name)
             parts = [value[start : start + CHUNK] for start in range(0, len(value), CHUNK)]
             fitted = sensing[name] = _sensing(design, arrays, parts, pool)
             found = pool.map(lambda part: arrays.dots(part, fitted)[0], parts)
@@ -82,7 +80,7 @@ def calibrate(design: Design, images: Array, progress: Progress | None = None) -
 
         return compute
 
-    made = {name: fit(name, index) for index, name in enumerate(design.layers)}
+    made = {name: fit(name) for name in design.layers}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for _ in reference.trace(design.program, images, made):
             pass

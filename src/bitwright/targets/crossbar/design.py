@@ -59,8 +59,8 @@ class Config:
     adc_bits
         Of the converters; by default one step is one cell's current, and the range is enough.
     adc_range
-        What the highest code stands for: all "rows" on, or the highest current on the calibration
-        images ("data"), of each layer.
+        What the highest code stands for: all "rows" that are read at once on, or the highest
+        current on the calibration images ("data"), of each layer.
     adc_offset, adc_noise
         Offset and standard deviation of what is converted, in units of one cell's current.
     calibrate

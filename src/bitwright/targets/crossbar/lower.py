@@ -22,7 +22,14 @@ from bitwright.targets.crossbar.devices.cells import Cell
 from bitwright.targets.crossbar.devices.presets import cell_preset, read_volt
 from bitwright.targets.crossbar.devices.wires import ROOM_KELVIN, wire_ohm
 from bitwright.targets.crossbar.flips import scatter, sparsify
-from bitwright.targets.crossbar.mapping import Layer, binary_dots, cut, reorder, windows_of
+from bitwright.targets.crossbar.mapping import (
+    Layer,
+    Tile,
+    binary_dots,
+    cut,
+    reorder,
+    windows_of,
+)
 from bitwright.targets.crossbar.sensing import Sensing
 from bitwright.targets.crossbar.solver.ladder import Ladder
 
@@ -64,7 +71,7 @@ def lower(program: Program, config: Config, progress: Progress | None = None) ->
     plain = Sensing(
         unit_amp=unit,
         bits=config.adc_bits,
-        full_scale=float(rows),
+        full_scale=float(min(config.word_lines or rows, rows)),
         offset=config.adc_offset,
         noise=config.adc_noise,
     )
@@ -158,7 +165,7 @@ def _by_activity(
     }
 
 
-def _sorted(tile: Any, rates: npt.NDArray[np.float64]) -> Any:
+def _sorted(tile: Tile, rates: npt.NDArray[np.float64]) -> Tile:
     current = np.zeros_like(rates)
     current[tile.inputs] = rates[tile.inputs] * tile.weights.mean(axis=1)
     return reorder(tile, current)

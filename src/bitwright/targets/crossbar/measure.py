@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bitwright.records import Measurement, Method
 from bitwright.targets.base import Counters, work_measurements
+from bitwright.targets.crossbar.convergence import convergence
 from bitwright.targets.crossbar.cost import (
     activities,
     compare,
@@ -19,10 +20,14 @@ from bitwright.targets.crossbar.distributions import distributions
 
 
 def measure(design: Design, counters: Counters) -> tuple[Measurement, ...]:
-    """Return partial sums with and without flips, and what was done, for each layer."""
+    """Return what was done, for each layer: partial sums, how they were solved, and what is wrong.
+
+    Costs follow.
+    """
     return (
         *work_measurements(design.program),
         *_counts(design, counters),
+        *convergence(design, counters),
         *distributions(design, counters),
         *_costs(design, counters),
     )

@@ -11,10 +11,9 @@ import numpy.typing as npt
 from bitwright.errors import ConfigError, UnknownNameError
 from bitwright.ir import reference
 from bitwright.ir.program import check_batch
-from bitwright.targets.crossbar.arrays import Pattern
 from bitwright.targets.crossbar.design import Design
 from bitwright.targets.crossbar.devices.cells import Cell
-from bitwright.targets.crossbar.simulate import arrays_of
+from bitwright.targets.crossbar.simulate import arrays_for, arrays_of, by_arrays
 from bitwright.targets.crossbar.solver.ladder import Ladder
 
 
@@ -45,6 +44,8 @@ def operating_point(
     image: npt.NDArray[Any],
     position: int = 0,
     read: int = 0,
+    *,
+    exact: bool = False,
 ) -> OperatingPoint:
     """Return what a tile has in its cells and on its word lines, after all flips.
 
@@ -62,6 +63,8 @@ def operating_point(
         Which window of the layer, counted row by row.
     read
         Which read of the tile, where only some word lines are on at once.
+    exact
+        Whether the layer's inputs are those of the exact network instead.
 
     Raises
     ------
@@ -81,32 +84,17 @@ def operating_point(
     _check(f"tile {tile} of '{name}'", tile, len(chosen.tiles))
     _check(f"window {position} of '{name}'", position, chosen.windows)
     _check(f"read {read} of the tile", read, len(chosen.tiles[tile].reads))
-    pattern = _pattern(design, name, tile, image, read)
+    others = {} if exact else arrays_of(design)
+    arrays = others.get(name) or arrays_for(design, name)
+    batch = check_batch(design.program, np.asarray(image)[None])
+    made = {other: by_arrays(design, at, {}) for other, at in others.items()}
+    values = reference.trace(design.program, batch, made)
+    value = next(v for n, v in values if n == chosen.dot.op.input)
+    rows = chosen.tiles[tile].reads[read]
+    pattern = next(p for p in arrays.patterns(value) if p.number == tile and p.rows == rows)
     active = np.zeros(design.ladder.rows, np.bool_)
     active[pattern.first : pattern.first + len(pattern.cells)] = pattern.lines[position]
-    weights = arrays_of(design)[name].multipliers(tile)
-    return OperatingPoint(design.ladder, design.cell, weights, active)
-
-
-def _pattern(design: Design, name: str, tile: int, image: npt.NDArray[Any], read: int) -> Pattern:
-    """Return what is put on a tile's arrays for all windows of an image."""
-    batch = check_batch(design.program, np.asarray(image)[None])
-    arrays = arrays_of(design)
-
-    def by_arrays(layer: str) -> reference.Compute:
-        def compute(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            sensing, correction = design.sensing[layer], design.corrections.get(layer)
-            dots, _ = arrays[layer].dots(value, sensing, correction)
-            shape = design.program.types[layer].shape
-            return dots.astype(np.int64).reshape(len(value), *shape)
-
-        return compute
-
-    made = {layer: by_arrays(layer) for layer in arrays}
-    source = design.layers[name].dot.op.input
-    value = next(v for n, v in reference.trace(design.program, batch, made) if n == source)
-    rows = design.layers[name].tiles[tile].reads[read]
-    return next(p for p in arrays[name].patterns(value) if p.number == tile and p.rows == rows)
+    return OperatingPoint(design.ladder, design.cell, arrays.multipliers(tile), active)
 
 
 def _check(what: str, number: int, count: int) -> None:

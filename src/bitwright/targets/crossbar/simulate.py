@@ -14,12 +14,9 @@ from bitwright.ir import reference
 from bitwright.ir.ops import Threshold
 from bitwright.ir.program import check_batch
 from bitwright.targets.base import Counters, Simulation
-from bitwright.targets.crossbar.arrays import Arrays
+from bitwright.targets.crossbar.arrays import CHUNK, Arrays
 from bitwright.targets.crossbar.design import Design
 from bitwright.targets.crossbar.distributions import LayerSurvey, exact_dots, threshold_of
-
-CHUNK = 8
-"""Images that a thread takes at a time; bounds the memory that currents take."""
 
 BATCH = 64
 """Images between two reports of progress: of a network of 10^6 columns, about ten seconds."""
@@ -28,10 +25,13 @@ BATCH = 64
 @lru_cache(maxsize=2)
 def arrays_of(design: Design) -> dict[str, Arrays]:
     """Return the arrays of a design's layers, by the names of their dot products."""
-    return {
-        name: Arrays(layer, index, design.config, design.cell, design.ladder)
-        for index, (name, layer) in enumerate(design.layers.items())
-    }
+    return {name: arrays_for(design, name) for name in design.layers}
+
+
+def arrays_for(design: Design, name: str) -> Arrays:
+    """Return the arrays of one layer, made anew."""
+    index = list(design.layers).index(name)
+    return Arrays(design.layers[name], index, design.config, design.cell, design.ladder)
 
 
 def simulate(design: Design, batch: npt.NDArray[Any], threads: int | None) -> Simulation:
@@ -49,7 +49,7 @@ def simulate(design: Design, batch: npt.NDArray[Any], threads: int | None) -> Si
             chunk[:sample],
             {name: _surveyed(design, arrays[name], counters) for name in arrays},
         )
-        made = {name: _by_arrays(design, arrays[name], counters) for name in arrays}
+        made = {name: by_arrays(design, arrays[name], counters) for name in arrays}
         outputs, begun = {}, False
         for name, value in reference.trace(program, chunk, made):
             begun |= name in arrays
@@ -78,8 +78,8 @@ def simulate(design: Design, batch: npt.NDArray[Any], threads: int | None) -> Si
     return Simulation(outputs, counters)
 
 
-def _by_arrays(design: Design, arrays: Arrays, counters: Counters) -> reference.Compute:
-    """Return what does a layer by its arrays and counts what they do."""
+def by_arrays(design: Design, arrays: Arrays, counters: Counters) -> reference.Compute:
+    """Return what does a layer by its arrays and puts what they do into counters."""
     name = arrays.layer.name
     shape = design.program.types[name].shape
 
@@ -98,9 +98,11 @@ def _surveyed(design: Design, arrays: Arrays, counters: Counters) -> reference.C
     survey = LayerSurvey(arrays.layer, design.config, threshold_of(design.program, name))
 
     def compute(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        arrays.dots(value, design.sensing[name], design.corrections.get(name), survey)
-        counters.update(survey.counters())
+        sensing, correction = design.sensing[name], design.corrections.get(name)
+        dots, _ = arrays.dots(value, sensing, correction, survey.add)
         exact = exact_dots(arrays.layer, value)
+        survey.close(dots, exact)
+        counters.update(survey.counters())
         return exact.astype(np.int64).reshape(len(value), *shape)
 
     return compute

@@ -27,10 +27,10 @@ import numpy.typing as npt
 from bitwright.errors import ConfigError
 from bitwright.ir import reference
 from bitwright.targets.base import Progress
-from bitwright.targets.crossbar.arrays import Arrays, Read, Sensed
+from bitwright.targets.crossbar.arrays import CHUNK, Arrays, Read, Sensed
 from bitwright.targets.crossbar.design import Config, Design
 from bitwright.targets.crossbar.mapping import Layer
-from bitwright.targets.crossbar.simulate import CHUNK, arrays_of
+from bitwright.targets.crossbar.simulate import arrays_of
 
 Array = npt.NDArray[Any]
 FORMAT = "bitwright-crossbar-response"
@@ -193,9 +193,6 @@ class _Watch:
         at = (read.first, rows)
         self.sums[at] = self.sums.get(at, 0) + np.array(found)
 
-    def close(self, value: Array, dots: Array) -> None:
-        """Leave dot products alone."""
-
 
 def _watched(
     design: Design, arrays: Arrays, value: Array, threads: int | None
@@ -204,7 +201,7 @@ def _watched(
 
     def part(start: int) -> dict[Place, Array]:
         watch = _Watch()
-        arrays.dots(value[start : start + CHUNK], sensing, survey=watch)
+        arrays.dots(value[start : start + CHUNK], sensing, survey=watch.add)
         return watch.sums
 
     total: dict[Place, Array] = {}

@@ -73,6 +73,21 @@ class Elements:
     lower_by_b: Array
 
 
+@dataclass(frozen=True)
+class Tangent:
+    """A cell's current, the voltage between its elements, and how both change: of one shape.
+
+    ``d current = by_s ds - by_b db``, ``d middle = middle_by_s ds + middle_by_b db``.
+    """
+
+    current: Array
+    by_s: Array
+    by_b: Array
+    middle: Array
+    middle_by_s: Array
+    middle_by_b: Array
+
+
 @dataclass(frozen=True, kw_only=True)
 class Linear:
     """A resistor.
@@ -111,7 +126,44 @@ class Linear:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sram8T:
+class Transistors:
+    """What cells with transistors have in common.
+
+    Parameters
+    ----------
+    supply_volt, threshold_volt, slope_factor, modulation_per_volt
+        Of the transistors; the supply is their gates' voltage.
+    temperature_kelvin
+        Sets the thermal voltage.
+    """
+
+    supply_volt: float = 0.7
+    threshold_volt: float = 0.366
+    slope_factor: float = 1.2
+    modulation_per_volt: float = 0.1
+    temperature_kelvin: float = 300.0
+
+    def __post_init__(self) -> None:
+        if not self.supply_volt > self.threshold_volt:
+            raise ConfigError(
+                f"the threshold of {self.threshold_volt} V is not below the supply of "
+                f"{self.supply_volt} V",
+                "transistors that are on need a supply above their threshold",
+            )
+        if not self.slope_factor >= 1:
+            raise ConfigError(f"slope_factor is {self.slope_factor}", "give 1 or more")
+        if not self.modulation_per_volt >= 0:
+            raise ConfigError(
+                f"modulation_per_volt is {self.modulation_per_volt}", "give 0 or more"
+            )
+        if not 1 <= self.temperature_kelvin <= 1000:
+            raise ConfigError(
+                f"temperature_kelvin is {self.temperature_kelvin}", "give 1 to 1000 K"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sram8T(Transistors):
     """The read port of an 8T-SRAM cell: two equal transistors in series.
 
     The word line is the upper one's gate, the stored bit the lower one's; both are at the supply
@@ -125,25 +177,18 @@ class Sram8T:
         That current by the one of a stored 0 or of a word line that is off.
     unselected_share
         Conductance of a cell whose word line is off, in units of ``1 / on_ohm``.
-    supply_volt, threshold_volt, slope_factor, modulation_per_volt
-        Of the transistors.
-    temperature_kelvin
-        Sets the thermal voltage.
+    supply_volt, threshold_volt, slope_factor, modulation_per_volt, temperature_kelvin
+        As `Transistors` has them.
     """
 
     kind: ClassVar[str] = "sram8t"
     on_ohm: float = 12.3e3
     on_off_ratio: float = 1.8e6
     unselected_share: float = 0.0
-    supply_volt: float = 0.7
-    threshold_volt: float = 0.366
-    slope_factor: float = 1.2
-    modulation_per_volt: float = 0.1
-    temperature_kelvin: float = 300.0
 
     def __post_init__(self) -> None:
         _check(self)
-        _check_transistor(self)
+        super().__post_init__()
 
     def numbers(self, read_volt: float) -> Array:  # noqa: D102 - as in `Cell`
         fet = _Transistor.of(self)
@@ -160,7 +205,7 @@ class Sram8T:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reram1T1R:
+class Reram1T1R(Transistors):
     """A memristor on the source line, in series with an access transistor to the bit line.
 
     Parameters
@@ -175,10 +220,8 @@ class Reram1T1R:
         Above about this voltage the memristor's current rises exponentially.
     access_share
         The share of the read voltage that is left to the transistor, of a cell that is on.
-    supply_volt, threshold_volt, slope_factor, modulation_per_volt
-        Of the transistor; the supply is its gate's voltage.
-    temperature_kelvin
-        Sets the thermal voltage.
+    supply_volt, threshold_volt, slope_factor, modulation_per_volt, temperature_kelvin
+        As `Transistors` has them.
     """
 
     kind: ClassVar[str] = "reram1t1r"
@@ -187,15 +230,10 @@ class Reram1T1R:
     unselected_share: float = 0.0
     sinh_volt: float = 0.25
     access_share: float = 0.2
-    supply_volt: float = 0.7
-    threshold_volt: float = 0.366
-    slope_factor: float = 1.2
-    modulation_per_volt: float = 0.1
-    temperature_kelvin: float = 300.0
 
     def __post_init__(self) -> None:
         _check(self)
-        _check_transistor(self)
+        super().__post_init__()
         if not self.sinh_volt > 0:
             raise ConfigError(f"sinh_volt is {self.sinh_volt}", "give a voltage above 0")
         if not 0 < self.access_share < 1:
@@ -239,7 +277,7 @@ class _Transistor:
     modulation: float
 
     @classmethod
-    def of(cls, cell: Sram8T | Reram1T1R) -> _Transistor:
+    def of(cls, cell: Transistors) -> _Transistor:
         thermal = BOLTZMANN_VOLT_PER_KELVIN * cell.temperature_kelvin
         pinch_off = (cell.supply_volt - cell.threshold_volt) / cell.slope_factor
         return cls(pinch_off, 1 / (2 * thermal), cell.modulation_per_volt)
@@ -302,6 +340,17 @@ def middle(cell: Cell, s: Array, b: Array, weight: Array, read_volt: float) -> A
     return x
 
 
+def tangent(cell: Cell, s: Array, b: Array, weight: Array, read_volt: float) -> Tangent:
+    """Return what flows through selected cells, and how it changes; see `middle`."""
+    x = middle(cell, s, b, weight, read_volt)
+    e = cell.elements(s, x, b, weight, read_volt)
+    inverse = 1 / (e.upper_by_x + e.lower_by_x)
+    by_s, by_b = e.upper_by_s * inverse, e.lower_by_b * inverse
+    # With a last step of x: where one element takes little voltage, the other knows the current.
+    balanced = e.lower + e.lower_by_x * inverse * (e.upper - e.lower)
+    return Tangent(balanced, e.lower_by_x * by_s, e.upper_by_x * by_b, x, by_s, by_b)
+
+
 def current(
     cell: Cell, s: Array | float, b: Array | float, weight: Array | float, read_volt: float
 ) -> Array:
@@ -320,18 +369,3 @@ def _check(cell: Cell) -> None:
         raise ConfigError(f"on_off_ratio is {cell.on_off_ratio}", "give a ratio of 1 or more")
     if not 0 <= cell.unselected_share <= 1:
         raise ConfigError(f"unselected_share is {cell.unselected_share}", "give a share in [0, 1]")
-
-
-def _check_transistor(cell: Sram8T | Reram1T1R) -> None:
-    if not cell.supply_volt > cell.threshold_volt:
-        raise ConfigError(
-            f"the threshold of {cell.threshold_volt} V is not below the supply of "
-            f"{cell.supply_volt} V",
-            "transistors that are on need a supply above their threshold",
-        )
-    if not cell.slope_factor >= 1:
-        raise ConfigError(f"slope_factor is {cell.slope_factor}", "give 1 or more")
-    if not cell.modulation_per_volt >= 0:
-        raise ConfigError(f"modulation_per_volt is {cell.modulation_per_volt}", "give 0 or more")
-    if not 1 <= cell.temperature_kelvin <= 1000:
-        raise ConfigError(f"temperature_kelvin is {cell.temperature_kelvin}", "give 1 to 1000 K")

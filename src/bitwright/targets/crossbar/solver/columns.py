@@ -27,7 +27,7 @@ from bitwright.native.simd import LANES
 from bitwright.targets.crossbar.devices.cells import (
     BOLTZMANN_VOLT_PER_KELVIN,
     Cell,
-    middle,
+    tangent,
 )
 from bitwright.targets.crossbar.solver import elements, kernels, nodal
 from bitwright.targets.crossbar.solver import march_kernel as mk
@@ -67,9 +67,11 @@ class Solution:
     steps
         Steps of Newton's method in double precision, of groups of eight columns.
     groups
-        Groups of eight columns that were solved: those of a repeated pattern once.
+        Groups of eight columns that Newton's method solved: those of a repeated pattern once.
     fallbacks
         Groups that the damped solver had to do.
+    columns
+        Columns that were solved: where Newton's method does, those of a repeated pattern once.
     """
 
     currents: Array
@@ -77,6 +79,7 @@ class Solution:
     steps: int
     groups: int
     fallbacks: int
+    columns: int
 
 
 class Columns:
@@ -175,7 +178,14 @@ class Columns:
         groups = 0 if self._march else len(active) * (out.shape[1] // LANES)
         steps = sum(part[1] for part in parts)
         currents = out[:, :columns] if back is None else out[back, :columns]
-        return Solution(currents, worst / self.ladder.read_volt, steps, groups, fallbacks)
+        return Solution(
+            currents,
+            last_move=worst / self.ladder.read_volt,
+            steps=steps,
+            groups=groups,
+            fallbacks=fallbacks,
+            columns=len(active) * columns,
+        )
 
     def _linear(self, active: npt.NDArray[np.bool_], out: Array) -> tuple[float, int, int]:
         ladder = self.ladder
@@ -273,11 +283,8 @@ def _distinct(
 @cache
 def _tangents(cell: Cell, read_volt: float) -> Array:
     """Return the tangents at no drop: of a selected cell of weight 1, of a leak of 1 siemens."""
-    s, b, weight = np.array([read_volt]), np.zeros(1), np.ones(1)
-    x = middle(cell, s, b, weight, read_volt)
-    e = cell.elements(s, x, b, weight, read_volt)
-    inverse = 1 / (e.upper_by_x + e.lower_by_x)
-    k1, k2 = e.upper_by_s * inverse, e.lower_by_b * inverse
+    t = tangent(cell, np.array([read_volt]), np.zeros(1), np.ones(1), read_volt)
     scales = float(cell.kind == "reram1t1r")
-    selected = [*(e.lower_by_x * k1), *(e.upper_by_x * k2), *e.lower, *x, scales, *k1, *(1 - k2)]
-    return np.array([selected, [1.0, 1.0, read_volt, 0.0, 0.0, 0.0, 1.0]], np.float64)
+    selected = [*t.by_s, *t.by_b, *t.current, *t.middle, scales, *t.middle_by_s]
+    one_less = 1 - t.middle_by_b
+    return np.array([[*selected, *one_less], [1.0, 1.0, read_volt, 0.0, 0.0, 0.0, 1.0]], np.float64)
