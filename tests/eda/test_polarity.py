@@ -14,9 +14,9 @@ STRAIGHT = (*INVERTING, Mode((False,) * 3, (False, False), 5.6))
 AREA = 1.0
 
 
-def cost(nodes, modes, straight, wanted):
+def cost(nodes, modes, comes, wanted):
     """Return the area of cells and inverters, counted from scratch."""
-    comes = dict.fromkeys(straight, False)
+    comes = dict(comes)
     needs = {net: {False} for net in wanted}
     total = 0.0
     for node, index in zip(nodes, modes, strict=True):
@@ -44,7 +44,7 @@ def tree(levels):
             following.append(net)
             net += 2
         row = following
-    return nodes, set(range(width)), row
+    return nodes, dict.fromkeys(range(width), False), row
 
 
 def test_rows_in_alternating_polarity_need_no_inverter():
@@ -60,23 +60,34 @@ def test_rows_in_alternating_polarity_need_no_inverter():
 @pytest.mark.parametrize("modes", [INVERTING, STRAIGHT])
 def test_small_circuits_come_out_best(seed, modes):
     rng = random.Random(seed)  # noqa: S311 - not for secrets
-    inputs = set(range(6))
-    logic = {100, 101}
-    nets = [*inputs, *logic]
+    comes = dict.fromkeys(range(6), False)
+    comes |= {100: True, 101: False, 102: True}
+    nets = [*comes, 103]
     nodes = []
     for i in range(9):
         nodes.append(Node(modes, tuple(rng.sample(nets, 3)), (200 + 2 * i, 201 + 2 * i)))
         nets += nodes[-1].outputs
     wanted = set(rng.sample(nets, 3))
     least = min(
-        cost(nodes, choice, inputs, wanted)
+        cost(nodes, choice, comes, wanted)
         for choice in itertools.product(range(len(modes)), repeat=len(nodes))
     )
-    chosen = choose_modes(nodes, inputs, wanted, AREA)
-    assert cost(nodes, chosen, inputs, wanted) == pytest.approx(least)
+    chosen = choose_modes(nodes, comes, wanted, AREA)
+    assert cost(nodes, chosen, comes, wanted) == pytest.approx(least)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_cells_take_the_nets_before_them_as_they_come(inverted):
+    # Nine nets, three cells, one cell: only the last row can leave an inverter, at the output.
+    nodes, inputs, _ = tree(2)
+    comes = dict.fromkeys(inputs, inverted)
+    total = nodes[-1].outputs[0]
+    modes = choose_modes(nodes, comes, {total}, AREA)
+    assert modes == ((1, 1, 1, 0) if inverted else (0, 0, 0, 1))
+    assert cost(nodes, modes, comes, {total}) == 5 * len(nodes) + inverted * AREA
 
 
 def test_nothing_to_choose():
-    assert choose_modes([], (), (), AREA) == ()
+    assert choose_modes([], {}, (), AREA) == ()
     only = Node(INVERTING[:1], (0, 1, 2), (3, 4))
-    assert choose_modes([only], {0, 1, 2}, {3}, AREA) == (0,)
+    assert choose_modes([only], dict.fromkeys(range(3), False), {3}, AREA) == (0,)

@@ -65,6 +65,34 @@ def test_two_rows_need_inverters_only_at_the_outputs(tiny):
 
 
 @yosys
+def test_gates_before_majority_cells_need_no_inverters(tmp_path):
+    names = ("A1", "A2", "B1", "B2")
+    pins = [t.input_(pin, 1, 1) for pin in names]
+    arcs = [t.timing(pin, (6, 0.1, 2), (6, 0.1, 2), "negative_unate") for pin in names]
+    and_or = t.cell("AOI22", 2, *pins, t.output("Y", "!(A1 A2 + B1 B2)", *arcs))
+    path = tmp_path / "and_or.lib"
+    path.write_text(t.library(*t.GATES, and_or, t.MAJORITY))
+    # Nine gates on four inputs each; three majority gates on them, and one on those.
+    gates = "".join(
+        f"assign g[{i}] = in[{4 * i}] & in[{4 * i + 1}] | in[{4 * i + 2}] & in[{4 * i + 3}];\n"
+        for i in range(9)
+    )
+    votes = "".join(
+        f"BW_MAJ3 m{i}(g[{3 * i}], g[{3 * i + 1}], g[{3 * i + 2}], v[{i}]);\n" for i in range(3)
+    )
+    text = (
+        f"module m(input [35:0] in, output y); wire [8:0] g; wire [2:0] v;\n{gates}{votes}"
+        "BW_MAJ3 last(v[0], v[1], v[2], y); endmodule"
+    )
+    found = synthesise(text, read_liberty(path)).netlist
+    assert found.cell_counts == {"AOI22": 9, "MAJI": 4, "INV": 1}
+    inputs = vectors(36)
+    pairs = inputs.reshape(-1, 9, 2, 2).all(3).any(2)
+    voted = pairs.reshape(-1, 3, 3).sum(2) >= 2
+    logic.check_outputs(found, inputs, (voted.sum(1) >= 2)[:, None])
+
+
+@yosys
 def test_half_used_adders_take_less(tiny):
     carry = "module m(input a, b, c, output y); BW_FA f(.a(a), .b(b), .c(c), .co(y)); endmodule"
     found = synthesise(carry, tiny).netlist

@@ -11,9 +11,7 @@ from tests.eda.netlists import chain, netlist
 from tests.eda.popcounts import popcount
 
 from bitwright.eda.liberty import read_liberty
-from bitwright.eda.logic import outputs
 from bitwright.eda.opensta import OWN, delay_plan, find_delay, parse_delay
-from bitwright.eda.sizing import speed_up
 from bitwright.eda.synthesis import synthesise
 from bitwright.eda.timing import FALL, RISE, Boundary, analyse, typical_boundary
 from bitwright.errors import CircuitError, ConfigError, LibertyError, ToolError
@@ -52,6 +50,15 @@ def test_a_pin_behind_a_constant_is_no_start(tiny):
         analyse(netlist(tiny, [2], ["1"], []), AT)
 
 
+def test_a_cell_without_inputs_is_no_start(tmp_path):
+    path = tmp_path / "tie.lib"
+    path.write_text(t.library(*t.GATES, t.cell("TIE", 1, t.output("Y", "1"))))
+    cells = [("TIE", {"Y": 3}), ("NAND2", {"A": 2, "B": 3, "Y": 4})]
+    timing = analyse(netlist(read_liberty(path), [2], [4], cells), AT)
+    assert timing.delay_s == ps(6 + 2 + 6)
+    assert timing.arrival_s[3].tolist() == [-np.inf, -np.inf]
+
+
 def test_outputs_timed_from_other_outputs_count(tmp_path):
     pins = t.input_("A", 1, 1) + t.input_("B", 1, 1)
     half = t.cell(
@@ -87,27 +94,6 @@ def test_the_typical_boundary_is_an_inverter_with_four_behind_it(tiny):
 def test_absurd_boundaries_are_refused(slew, load):
     with pytest.raises(ConfigError, match="out of range"):
         Boundary(slew, load)
-
-
-# Exchanging cells.
-
-
-def test_weak_cells_on_the_slow_path_are_exchanged_at_no_area(tmp_path):
-    def inverter(name: str, area: float) -> str:
-        arc = t.timing("A", (3, 0.05, 0.5), (3, 0.05, 0.5), "negative_unate")
-        return t.cell(name, area, t.input_("A", 1.5, 1.5), t.output("Y", "!A", arc))
-
-    path = tmp_path / "sizes.lib"
-    path.write_text(t.library(*t.GATES, inverter("STRONG", 1), inverter("LARGE", 1.5)))
-    library = read_liberty(path)
-    assert library.cells["STRONG"].area == library.cells["INV"].area
-    slow = chain(library, "INV", "BUF", "INV", "INV")
-    fast = speed_up(slow, library, AT)
-    assert fast.area == slow.area
-    assert set(fast.cell_counts) == {"STRONG", "BUF"}
-    assert analyse(fast, AT).delay_s < analyse(slow, AT).delay_s
-    bits = np.array([[False], [True]])
-    assert np.array_equal(outputs(fast, bits), outputs(slow, bits))
 
 
 # OpenSTA.

@@ -37,6 +37,15 @@ _ABC: dict[Effort, str] = {
 }
 _MAJORITY = generic.MAJORITY.name
 _GATES = r"\$_(BUF|NOT|AND|NAND|OR|NOR|XOR|XNOR|ANDNOT|ORNOT|MUX|NMUX|AOI3|OAI3|AOI4|OAI4)_"
+_COMES_INVERTED = {
+    f"$_{gate}_": inverted
+    for gates, inverted in (
+        (("AND", "OR", "ANDNOT", "ORNOT"), True),
+        (("NAND", "NOR", "AOI3", "OAI3", "AOI4", "OAI4"), False),
+    )
+    for gate in gates
+}
+"""Whether the smallest cells give the inverse of what a gate says: transistors invert."""
 _LOGIC = "LOGIC"
 """The mode of a generic cell that is to become plain gates."""
 
@@ -238,10 +247,16 @@ def _choose(
                 tuple(nets[port][0] for port in kind.outputs),
             )
         )
+    comes = {}
+    for cell in module["cells"].values():
+        if cell["type"] in _COMES_INVERTED:
+            comes[cell["connections"]["Y"][0]] = _COMES_INVERTED[cell["type"]]
     ports = module["ports"].values()
-    inputs = {bit for port in ports if port["direction"] == "input" for bit in port["bits"]}
+    for port in ports:
+        if port["direction"] == "input":
+            comes.update(dict.fromkeys(port["bits"], False))
     outputs = {bit for port in ports if port["direction"] == "output" for bit in port["bits"]}
-    modes_chosen = choose_modes(nodes, inputs, outputs, smallest_inverter(library).area)
+    modes_chosen = choose_modes(nodes, comes, outputs, smallest_inverter(library).area)
     return dict(zip(placed, modes_chosen, strict=True))
 
 

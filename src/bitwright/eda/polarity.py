@@ -2,19 +2,22 @@
 
 A full adder and a majority gate are self-dual: fed with inverted inputs, they give inverted
 outputs. A library whose cells invert (ASAP7's do) therefore needs no inverter between two rows of
-cells that work in alternating polarity, only where rows of the same polarity meet. Finding the
-least number of inverters is a maximum-cut problem; a greedy start and simulated annealing with a
-fixed seed come near it.
+cells that work in alternating polarity, only where rows of the same polarity meet. Gates invert,
+too: an AND before such a cell is a NAND if the cell wants it inverted, else a NAND and an inverter.
+Finding the least number of inverters is a maximum-cut problem; a greedy start and simulated
+annealing with a fixed seed come near it.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 _SWEEPS = 120
+_FEWEST_STEPS = 10_000
+"""Small circuits get more sweeps: with 120 some of ten nodes do not come out best."""
 _HOTTEST, _COLDEST = 1.0, 0.05
 """Temperatures, in inverters."""
 
@@ -47,7 +50,7 @@ class Node:
 
 def choose_modes(
     nodes: Sequence[Node],
-    straight: Collection[int],
+    comes: Mapping[int, bool],
     wanted: Collection[int],
     inverter_area: float,
     seed: int = 0,
@@ -58,9 +61,9 @@ def choose_modes(
     ----------
     nodes
         Each behind those that drive it.
-    straight
-        Nets that come as they are, such as inputs; nets that neither these nor a node drives come
-        from logic that gives them either way.
+    comes
+        Nets that no node drives, and whether they come inverted: inputs do not, nets of logic as
+        its last gate gives them. Nets that are missing can be had either way.
     wanted
         Nets that are needed as they are, such as outputs.
     inverter_area
@@ -73,7 +76,7 @@ def choose_modes(
     """
     if not nodes:
         return ()
-    state = _State(nodes, straight, wanted, inverter_area)
+    state = _State(nodes, comes, wanted, inverter_area)
     state.start()
     state.anneal(random.Random(seed))  # noqa: S311 - not for secrets
     return tuple(state.best)
@@ -85,7 +88,7 @@ class _State:
     def __init__(
         self,
         nodes: Sequence[Node],
-        straight: Collection[int],
+        comes: Mapping[int, bool],
         wanted: Collection[int],
         inverter_area: float,
     ) -> None:
@@ -94,9 +97,7 @@ class _State:
         self.inverter_area = inverter_area
         self.modes = [0] * len(nodes)
         self.best = list(self.modes)
-        self.comes: dict[int, bool | None] = {
-            net: False if net in straight else None for net in nets
-        }
+        self.comes: dict[int, bool | None] = {net: comes.get(net) for net in nets}
         """Whether a net comes inverted; None if it can be had either way."""
         self.needs = {net: [int(net in wanted), 0] for net in nets}
         """How many sinks need a net straight, and inverted."""
@@ -143,7 +144,7 @@ class _State:
         """Switch nodes at random, worse ones ever more rarely; keep the best that was seen."""
         several = [index for index, node in enumerate(self.nodes) if len(node.modes) > 1]
         gain = best_gain = 0.0
-        steps = _SWEEPS * len(several)
+        steps = max(_SWEEPS * len(several), _FEWEST_STEPS) if several else 0
         for step in range(steps):
             temperature = _HOTTEST * (_COLDEST / _HOTTEST) ** (step / steps) * self.inverter_area
             index = several[int(rng.random() * len(several))]

@@ -11,7 +11,7 @@ from bitwright.eda.mapping import Effort, elaboration_plan, mapping_plan, place_
 from bitwright.eda.netlist import Netlist, read_netlist
 from bitwright.eda.recognise import modules_plan, wrappers
 from bitwright.eda.run import run_plan
-from bitwright.eda.sizing import speed_up
+from bitwright.eda.sizing import lighten, speed_up
 from bitwright.eda.timing import Boundary, typical_boundary
 from bitwright.eda.verilog import write_verilog
 from bitwright.errors import ConfigError
@@ -52,7 +52,8 @@ def synthesise(
 ) -> Mapped:
     """Map a combinational design to cells of a library with yosys and abc.
 
-    Cells on slow paths are then exchanged for faster ones that take no more area (see `sizing`).
+    Cells on slow paths are then exchanged for faster ones, and others for ones that load the nets
+    before them less; neither takes more area (see `sizing`).
 
     Parameters
     ----------
@@ -84,7 +85,8 @@ def synthesise(
     placed = place_cells(read.outputs["design.json"], library, adders=adders)
     done = run_plan(mapping_plan(placed, library, effort))
     netlist = read_netlist(done.outputs["mapped.json"], library, placed.top)
-    netlist = speed_up(netlist, library, boundary or typical_boundary(library))
+    edge = boundary or typical_boundary(library)
+    netlist = lighten(speed_up(netlist, library, edge), library, edge)
     return Mapped(netlist, done.versions, seen.seconds + read.seconds + done.seconds)
 
 

@@ -6,14 +6,15 @@ Requirements:
   the slowest transition go on, each for itself, rising and falling apart. This is what OpenSTA
   does too, and `bitwright.eda.opensta` agrees with it; this one also gives the slews and loads
   that energies need.
-- Cells of one kind on one level are looked up together.
+- Cells of one kind on one level are looked up together, all arcs to an output at once.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from bitwright.eda.liberty.matching import smallest_inverter
 from bitwright.eda.liberty.tables import Floats
 from bitwright.eda.netlist import CONSTANTS, Instance, Netlist
 from bitwright.errors import CircuitError, ConfigError, LibertyError
+
+Integers = np.typing.NDArray[np.int_]
 
 FALL, RISE = 0, 1
 _FAN_OUT = 4
@@ -109,13 +112,22 @@ def typical_boundary(library: Library) -> Boundary:
 def net_loads(netlist: Netlist, boundary: Boundary) -> Floats:
     """Return the capacitance of each net in farads, of shape (nets, 2): falling and rising."""
     loads = np.zeros((netlist.nets, 2))
+    nets: list[int] = []
+    pins: list[tuple[float, float]] = []
     for instance in netlist.instances:
-        for name in instance.cell.inputs:
-            pin = instance.cell.pins[name]
-            loads[instance.nets[name]] += pin.fall_capacitance_f, pin.rise_capacitance_f
+        nets += instance.input_nets
+        pins += pin_loads(instance.cell)
+    np.add.at(loads, nets, np.reshape(pins, (-1, 2)))
     for net in netlist.output_nets:
         loads[net] += boundary.output_load_f
     return loads
+
+
+@lru_cache(maxsize=1024)
+def pin_loads(cell: Cell) -> tuple[tuple[float, float], ...]:
+    """Return the capacitance of each input of a cell in farads: falling and rising."""
+    pins = (cell.pins[name] for name in cell.inputs)
+    return tuple((pin.fall_capacitance_f, pin.rise_capacitance_f) for pin in pins)
 
 
 def analyse(netlist: Netlist, boundary: Boundary) -> Timing:
@@ -136,12 +148,9 @@ def analyse(netlist: Netlist, boundary: Boundary) -> Timing:
     for cell, instances in _batches(netlist):
         for pin in _outputs_in_order(cell):
             connected = [instance for instance in instances if pin in instance.nets]
-            nets = np.array([instance.nets[pin] for instance in connected], dtype=int)
-            if len(nets):
-                slowest = np.full((len(nets), 2), -np.inf)
-                for arc in _arcs(cell, pin):
-                    _propagate(arc, connected, nets, arrival, slew, before, slowest, loads)
-                slew[nets] = np.where(np.isfinite(slowest), slowest, slew[nets])
+            edges = _edges(cell, pin)
+            if connected and edges.pins:
+                _propagate(edges, pin, connected, arrival, slew, before, loads)
     ends = [(arrival[net, edge], net, edge) for net in netlist.output_nets for edge in (FALL, RISE)]
     delay, net, edge = max(ends, default=(-np.inf, 0, 0))
     if not np.isfinite(delay):
@@ -179,7 +188,65 @@ def _arcs(cell: Cell, pin: str) -> tuple[TimingArc, ...]:
     return arcs
 
 
-def _edges(arc: TimingArc) -> tuple[tuple[int, int], ...]:
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    """Tables over the same slews and loads, looked up together.
+
+    Parameters
+    ----------
+    rows
+        Which of the edges of an output they belong to.
+    values
+        Of shape (tables, slews, loads).
+    """
+
+    rows: Integers
+    slews: Floats
+    loads: Floats
+    values: Floats
+
+    def at(self, slew: Floats, load: Floats) -> Floats:
+        """Return what `Table.at` returns, for each table its row; of shape (tables, instances)."""
+        row, down = _place(self.slews, slew[self.rows])
+        column, right = _place(self.loads, load[self.rows])
+        table = np.arange(len(self.rows))[:, None]
+        row_after = np.minimum(row + 1, len(self.slews) - 1)
+        column_after = np.minimum(column + 1, len(self.loads) - 1)
+        upper = (
+            self.values[table, row, column] * (1 - right)
+            + self.values[table, row, column_after] * right
+        )
+        lower = (
+            self.values[table, row_after, column] * (1 - right)
+            + self.values[table, row_after, column_after] * right
+        )
+        result: Floats = upper * (1 - down) + lower * down
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Edges:
+    """How edges of an output come about: one entry an arc and edge of its input.
+
+    Parameters
+    ----------
+    pins
+        The pins that arcs start from.
+    pin, edge_in, edge_out
+        For each entry which of them it is, and which edge there causes which at the output.
+    delay, slew
+        Their tables; entries without one are in none.
+    """
+
+    pins: tuple[str, ...]
+    pin: Integers
+    edge_in: Integers
+    edge_out: Integers
+    delay: tuple[_Tables, ...]
+    slew: tuple[_Tables, ...]
+
+
+def _causes(arc: TimingArc) -> tuple[tuple[int, int], ...]:
     """Return which edges of its input cause which of its output."""
     match arc.sense:
         case "positive_unate":
@@ -190,43 +257,94 @@ def _edges(arc: TimingArc) -> tuple[tuple[int, int], ...]:
             return (FALL, FALL), (RISE, FALL), (FALL, RISE), (RISE, RISE)
 
 
+def _place(points: Floats, x: Floats) -> tuple[Integers, Floats]:
+    """Return the cell that holds, or is nearest to, each x, and how far x is into it."""
+    if len(points) == 1:
+        return np.zeros(x.shape, int), np.zeros(x.shape)
+    cell = np.clip(np.searchsorted(points, x, side="right") - 1, 0, len(points) - 2)
+    return cell, (x - points[cell]) / (points[cell + 1] - points[cell])
+
+
+@lru_cache(maxsize=1024)
+def _edges(cell: Cell, pin: str) -> _Edges:
+    entries = [
+        (arc, edge_in, edge_out)
+        for arc in _arcs(cell, pin)
+        for edge_in, edge_out in _causes(arc)
+        if arc.delay[edge_out] is not None
+    ]
+    pins = tuple(dict.fromkeys(arc.related for arc, _, _ in entries))
+    return _Edges(
+        pins,
+        np.array([pins.index(arc.related) for arc, _, _ in entries], int),
+        np.array([edge_in for _, edge_in, _ in entries], int),
+        np.array([edge_out for _, _, edge_out in entries], int),
+        _stacked([arc.delay[edge_out] for arc, _, edge_out in entries]),
+        _stacked([arc.slew[edge_out] for arc, _, edge_out in entries]),
+    )
+
+
+def _stacked(tables: Sequence[Table | None]) -> tuple[_Tables, ...]:
+    same: dict[tuple[bytes, bytes], list[tuple[int, Table]]] = defaultdict(list)
+    for row, table in enumerate(tables):
+        if table is not None:
+            same[table.slews.tobytes(), table.loads.tobytes()].append((row, table))
+    return tuple(
+        _Tables(
+            np.array([row for row, _ in found]),
+            found[0][1].slews,
+            found[0][1].loads,
+            np.stack([table.values for _, table in found]),
+        )
+        for found in same.values()
+    )
+
+
+def _looked_up(stacks: Sequence[_Tables], slew: Floats, load: Floats) -> Floats:
+    """Return the values of all entries; minus infinity for those without a table."""
+    values = np.full(slew.shape, -np.inf)
+    for stack in stacks:
+        values[stack.rows] = stack.at(slew, load)
+    return values
+
+
 def _propagate(
-    arc: TimingArc,
-    instances: list[Instance],
-    nets: np.typing.NDArray[np.int_],
+    edges: _Edges,
+    pin: str,
+    instances: Sequence[Instance],
     arrival: Floats,
     slew: Floats,
-    before: np.typing.NDArray[np.int_],
-    slowest: Floats,
+    before: Integers,
     loads: Floats,
 ) -> None:
-    """Take one arc of instances of one cell into account."""
-    sources = np.array([instance.nets.get(arc.related, 0) for instance in instances])
-    for edge_in, edge_out in _edges(arc):
-        delay, transition = arc.delay[edge_out], arc.slew[edge_out]
-        if delay is None:
-            continue
-        start, load = arrival[sources, edge_in], loads[nets, edge_out]
-        changes = np.isfinite(start) & (sources >= CONSTANTS)
-        end = start + delay.at(slew[sources, edge_in], load)
-        later = changes & (end > arrival[nets, edge_out])
-        arrival[nets[later], edge_out] = end[later]
-        before[nets[later], edge_out, 0] = sources[later]
-        before[nets[later], edge_out, 1] = edge_in
-        slew_out = _transition(transition, slew[sources, edge_in], load)
-        slowest[:, edge_out] = np.where(
-            changes, np.maximum(slowest[:, edge_out], slew_out), slowest[:, edge_out]
-        )
-
-
-def _transition(table: Table | None, slew: Floats, load: Floats) -> Floats:
-    return np.full(load.shape, -np.inf) if table is None else table.at(slew, load)
+    """Time one output of instances of one cell."""
+    nets = np.array([instance.nets[pin] for instance in instances])
+    at_pins = np.array(
+        [[instance.nets.get(name, 0) for instance in instances] for name in edges.pins]
+    )
+    sources, edge_in = at_pins[edges.pin], edges.edge_in[:, None]
+    start, slew_in = arrival[sources, edge_in], slew[sources, edge_in]
+    load = loads[nets, edges.edge_out[:, None]]
+    changes = np.isfinite(start) & (sources >= CONSTANTS)
+    end = np.where(changes, start + _looked_up(edges.delay, slew_in, load), -np.inf)
+    transition = np.where(changes, _looked_up(edges.slew, slew_in, load), -np.inf)
+    column = np.arange(len(nets))
+    for edge in (FALL, RISE):
+        rows = np.flatnonzero(edges.edge_out == edge)
+        if len(rows):
+            latest = rows[end[rows].argmax(0)]
+            changed = np.isfinite(end[latest, column])
+            arrival[nets, edge] = end[latest, column]
+            before[nets[changed], edge, 0] = sources[latest, column][changed]
+            before[nets[changed], edge, 1] = edges.edge_in[latest][changed]
+            slowest = transition[rows].max(0)
+            slew[nets, edge] = np.where(np.isfinite(slowest), slowest, slew[nets, edge])
 
 
 def _trace(
     netlist: Netlist,
     arrival: Floats,
-    before: np.typing.NDArray[np.int_],
+    before: Integers,
     net: int,
     edge: int,
 ) -> tuple[PathPoint, ...]:
