@@ -12,7 +12,7 @@ from bitwright import zoo
 from bitwright.records import DataInfo, Measurement
 from bitwright.report.claims import render
 from bitwright.reproduce.claims import Claim, Reproduction
-from bitwright.reproduce.majority import AWARE, TWIN
+from bitwright.reproduce.majority import AWARE, TWINS
 
 
 @pytest.mark.tool("yosys")
@@ -28,12 +28,15 @@ def test_the_short_version_holds(shared: Path, tmp_path: Path, bitwright) -> Non
     assert all(row.keys() >= {"claim", "published", "ours", "unit", "method", "holds"}
                for row in result["claims"])  # fmt: skip
     lost = rows["accuracy lost to the exact twin"]
-    twin = rows[f"accuracy of {TWIN}, exact"]["ours"]
+    twin = rows[f"accuracy of {TWINS[AWARE]}, exact"]["ours"]
     aware = rows[f"accuracy of {AWARE} with its circuits"]["ours"]
     assert lost["ours"] == pytest.approx(100 * (twin - aware))
-    exact, ours = (rows[f"area of a popcount of 288 inputs, {c}"]["ours"]
-                   for c in ("exact", "approximate"))  # fmt: skip
-    assert rows["area saved by the popcounts"]["ours"] == pytest.approx(1 - ours / exact)
+    areas = {"exact": 0.0, "approximate": 0.0}
+    for claim, row in rows.items():
+        if named := re.fullmatch(r"area of a popcount of \d+ inputs \((.+)\), (\w+)", claim):
+            areas[named[2]] += row["ours"] * len(named[1].split(", "))
+    saved = 1 - areas["approximate"] / areas["exact"]
+    assert rows["area saved by the popcounts"]["ours"] == pytest.approx(saved)
     assert result["data"]["count"] == 1000
     text = page.read_text()
     assert "accuracy lost to the exact twin" in text
@@ -41,9 +44,33 @@ def test_the_short_version_holds(shared: Path, tmp_path: Path, bitwright) -> Non
 
 
 def test_the_networks_were_trained_alike_but_for_the_circuits() -> None:
-    aware, twin = (zoo.card(name).fields["recipe"] for name in (AWARE, TWIN))
+    aware, twin = (zoo.card(name).fields["recipe"] for name in (AWARE, TWINS[AWARE]))
     assert {key for key in aware if aware[key] != twin[key]} == {"approximate"}
     assert twin["approximate"] is None
+
+
+@pytest.mark.tool("yosys")
+@pytest.mark.tool("sta")
+def test_the_larger_network_holds_too(shared: Path, tmp_path: Path, monkeypatch, bitwright):
+    monkeypatch.setenv("BITWRIGHT_DATA", str(shared / "datasets"))
+    found = tmp_path / "r.json"
+    options = ("--quick", "--liberty", shared / "liberty" / "asap7", "--json", found)
+    code, _, _ = bitwright("reproduce", "majority", "--network", "cifar10-cnv-aware", *options)
+    result = json.loads(found.read_text())
+    assert code == (0 if result["holds"] else 1)
+    rows = {row["claim"]: row for row in result["claims"]}
+    lost = rows.pop("accuracy lost to the exact twin")  # of 1,000 images, so uncertain
+    assert 3 < lost["ours"] < 6
+    assert all(row["holds"] is not False for row in rows.values())
+    # Circuits of one fan-in that differ have rows of their own.
+    assert "area of a popcount of 256 inputs (fc1), approximate" in rows
+
+
+def test_a_network_without_a_twin_is_refused(shared: Path, bitwright) -> None:
+    options = ("--network", "fmnist-cnn", "--liberty", shared / "liberty" / "asap7")
+    code, _, error = bitwright("reproduce", "majority", *options)
+    assert code == 2
+    assert "fmnist-cnn-aware" in error
 
 
 def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch, bitwright):

@@ -34,6 +34,10 @@ def _families() -> None:
 
 @app.command("majority")
 def majority(
+    name: Annotated[
+        str,
+        typer.Option("--network", metavar="NAME", help="Also: cifar10-cnv-aware (needs CIFAR-10)."),
+    ] = "fmnist-cnn-aware",
     quick: Quick = False,
     liberty: Liberty = None,
     json_file: common.Json = None,
@@ -49,7 +53,7 @@ def majority(
     _check(report, json_file)
     chosen = pdk.choose(liberty or ("asap7",))
     with common.steps("reproducing") as update:
-        found = reproduce(chosen, quick=quick, progress=update)
+        found = reproduce(chosen, name, quick=quick, progress=update)
     _give(found, report, json_file)
 
 

@@ -9,7 +9,9 @@ Requirements:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +95,7 @@ def products(
     count: int,
     neuron: int = 0,
     threads: int | None = None,
+    run: Callable[[npt.NDArray[np.integer]], Mapping[str, npt.NDArray[np.bool_]]] | None = None,
 ) -> npt.NDArray[np.bool_]:
     """Return what the popcount of a neuron sees on real images.
 
@@ -104,6 +107,9 @@ def products(
         How many vectors at most.
     neuron
         Whose weights.
+    run
+        What returns the bits of the layer's input for some images; by default the exact network.
+        One that was trained for circuits is itself with circuits only.
 
     Returns
     -------
@@ -128,11 +134,12 @@ def products(
             f"{len(needed)} images give layer '{layer.name}' {len(needed) * layer.windows} vectors",
             "an operation is a change from one to the next: use more images",
         )
-    engine = NativeProgram(program, keep=[layer.dot.source])
+    if run is None:
+        run = partial(NativeProgram(program, keep=[layer.dot.source]).run, threads=threads)
     parts = []
     for start in range(0, len(needed), BATCH):
-        run = engine.run(needed[start : start + BATCH], threads=threads)
-        parts.append(_products(layer, run[layer.dot.source], neuron))
+        bits = run(needed[start : start + BATCH])[layer.dot.source]
+        parts.append(_products(layer, bits, neuron))
     return np.concatenate(parts)[:count]
 
 

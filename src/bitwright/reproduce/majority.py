@@ -2,8 +2,9 @@
 
 Requirements:
 
-- The network and its exact twin ship with Bitwright. The twin had the same weights to start from,
-  and the same epochs, losses and images.
+- The network and its exact twin ship with Bitwright. The twin of `AWARE` had the same weights to
+  start from, and the same epochs, losses and images; that of the larger network is the exact one
+  from which its training began.
 - The circuits are those that the network's card names; the same objects are simulated and mapped
   to cells. The exact popcounts are mapped by the same flow, adders in cells of their own.
 - A saving is that of an accelerator with one popcount for each layer: areas add up, energies are
@@ -20,7 +21,7 @@ from bitwright import data as data_sets
 from bitwright import flow, network, zoo
 from bitwright.circuits import Circuit, make
 from bitwright.eda.pdk import ChosenLibrary
-from bitwright.errors import ConfigError
+from bitwright.errors import ConfigError, UnknownNameError
 from bitwright.explore.comparison import Row, Settings, in_cells
 from bitwright.explore.layers import PopcountLayer, popcount_layers, products
 from bitwright.explore.popcounts import EXACT, Popcount, with_threshold
@@ -28,9 +29,11 @@ from bitwright.ir.program import Program
 from bitwright.records import Measurement
 from bitwright.reproduce.claims import Claim, Progress, Reproduction
 from bitwright.targets import get_target
+from bitwright.targets.majority.simulate import activations
 
-AWARE, TWIN = "fmnist-cnn-aware", "fmnist-cnn-twin"
-"""The network trained with its circuits, and the one trained without them."""
+AWARE = "fmnist-cnn-aware"
+TWINS = {AWARE: "fmnist-cnn-twin", "cifar10-cnv-aware": "cifar10-cnv"}
+"""Networks trained with their circuits, and those trained without them."""
 ABOUT = (
     "Dave et al., Approximation-aware BNNs (IEEE JETCAS 2023): popcounts with majority gates save "
     "64 % area and 80.2 % energy at equal latency for 4.7 points of accuracy, in 28 nm FDSOI with "
@@ -39,13 +42,17 @@ ABOUT = (
 )
 AREA, ENERGY, LOSS = 0.64, 0.802, 4.7
 """What was published: shares saved, and points of accuracy lost."""
-QUICK_IMAGES, QUICK_INPUTS = 1000, 300
+QUICK_IMAGES, QUICK_INPUTS = 1000, 600
 """Of the short version: test images, and the largest fan-in whose circuits are mapped."""
 _APPROXIMATE = "approximate"
 
 
 def reproduce(
-    chosen: ChosenLibrary, *, quick: bool = False, progress: Progress | None = None
+    chosen: ChosenLibrary,
+    name: str = AWARE,
+    *,
+    quick: bool = False,
+    progress: Progress | None = None,
 ) -> Reproduction:
     """Recompute the family's headline claims.
 
@@ -53,6 +60,8 @@ def reproduce(
     ----------
     chosen
         The library of cells.
+    name
+        The network, one of `TWINS`.
     quick
         Whether to take a tenth of the images, and the smaller circuits only.
     progress
@@ -63,13 +72,15 @@ def reproduce(
     ToolError
         If yosys is missing.
     DataError, UnknownNameError
-        If the images or the networks are not on this machine.
+        If the images or the networks are not on this machine, or the network has no twin.
     """
     began = time.monotonic()
     report = progress or (lambda _what, _done, _of: None)
-    card = zoo.card(AWARE)
+    if name not in TWINS:
+        raise UnknownNameError("network with a twin", name, tuple(TWINS))
+    card = zoo.card(name)
     settings = card.fields["record"]["config"]
-    aware, twin = (network.load(name).program for name in (AWARE, TWIN))
+    aware, twin = (network.load(one).program for one in (name, TWINS[name]))
     images = data_sets.load(card.fields["recipe"]["data"], "test")
     images = images.head(QUICK_IMAGES if quick else None)
 
@@ -83,7 +94,7 @@ def reproduce(
     )  # fmt: skip
     rows, layers = _implemented(aware, settings, images.images, chosen, quick, report)
     claims = (
-        *_accuracies(approximate.record, exact.record),
+        *_accuracies(name, approximate.record, exact.record),
         *_savings(rows, layers),
         *_numbers(rows),
     )
@@ -123,20 +134,26 @@ def _implemented(
             EXACT: with_threshold(make(EXACT, inputs)),
             _APPROXIMATE: with_threshold(circuits[names[0]]),
         }
-        real = {n: products(program, layers[n], images, count=vectors) for n in names}
+        real = {
+            n: products(
+                program, layers[n], images, count=vectors,
+                run=lambda some, n=n: activations(design, some, [layers[n].dot.source]),  # type: ignore[misc]
+            )
+            for n in names
+        }  # fmt: skip
         popcounts.append(Popcount(inputs, made, shape, tuple(names), real))
     options = Settings(vectors=vectors - 1)
     rows = in_cells(popcounts, chosen, options, lambda done, of: report("circuits", done, of))
     return rows, layers
 
 
-def _accuracies(approximate: Any, exact: Any) -> tuple[Claim, ...]:
+def _accuracies(name: str, approximate: Any, exact: Any) -> tuple[Claim, ...]:
     loss = 100 * (exact["accuracy"].value - approximate["accuracy"].value)
     lost = Measurement("accuracy_lost", loss, "point", "simulated", "bit-exact, on all images")
     return (
         Claim("accuracy lost to the exact twin", lost, LOSS, loss <= LOSS),
-        Claim(f"accuracy of {TWIN}, exact", exact["accuracy"]),
-        Claim(f"accuracy of {AWARE} with its circuits", approximate["accuracy"]),
+        Claim(f"accuracy of {TWINS[name]}, exact", exact["accuracy"]),
+        Claim(f"accuracy of {name} with its circuits", approximate["accuracy"]),
     )
 
 
@@ -190,7 +207,8 @@ def _numbers(rows: list[Row]) -> tuple[Claim, ...]:
     shown = ("area", "delay", "energy")
     return tuple(
         Claim(
-            f"{measurement.metric} of a popcount of {row.popcount.inputs} inputs, {row.circuit}",
+            f"{measurement.metric} of a popcount of {row.popcount.inputs} inputs "
+            f"({', '.join(row.popcount.layers)}), {row.circuit}",
             measurement,
         )
         for row in rows

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from bitwright.native import NativeProgram
+from bitwright.circuits.jit import SAMPLES
+from bitwright.native import NativeProgram, binary
 from bitwright.targets.base import Simulation
 from bitwright.targets.majority.counters import Watch
 from bitwright.targets.majority.design import Design
@@ -29,3 +32,23 @@ def simulate(design: Design, batch: npt.NDArray[Any], threads: int | None) -> Si
     watch = Watch(network, exact, batch)
     outputs = network.run(batch, threads=threads, observe=watch)
     return Simulation(outputs, watch.counters)
+
+
+def activations(
+    design: Design, images: npt.NDArray[Any], names: Collection[str]
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return what values of bits are while circuits count, (images, *shape) of each."""
+    network, _ = _networks(design)
+    found: dict[str, list[npt.NDArray[np.bool_]]] = {name: [] for name in names}
+    for start in range(0, len(images), SAMPLES):
+        block = images[start : start + SAMPLES]
+
+        def keep(stage: Any, values: Any, count: int = len(block)) -> None:
+            for name in found if stage is None else ():
+                shape = design.program.types[name].shape
+                words = network.words(name, values, count)
+                bits = binary.unpack_channels(words, shape[-1])
+                found[name].append(bits.reshape(count, *shape))
+
+        network.run(block, threads=1, observe=keep)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
