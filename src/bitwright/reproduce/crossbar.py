@@ -86,14 +86,14 @@ SETTINGS = (
         "ResNet-18, half width, 8T-SRAM at 7 nm, 32 rows, 66 kohm",
         RESNET,
         {"technology": "sram8t", "rows": 32, "device": {"on_ohm": 66e3}},
-        150,
+        200,
         0,
     ),
     Setting(
         "ResNet-18, half width, 1T-1ReRAM at 7 nm, 32 rows, 19 kohm",
         RESNET,
         {"technology": "reram1t1r", "rows": 32, "device": {"on_ohm": 19e3}},
-        150,
+        200,
         0,
     ),
 )
