@@ -126,8 +126,9 @@ def test_files_that_are_no_tables(case, tmp_path):
         ("", []),
     ]
     for number in ("area", "delay_s", "energy_j"):
-        negative = good | {"pieces": [first | {number: -1.0}, *others]}
-        bad.append((f"'{first['kind']}' 1 is out of range", negative))
+        for value in (-1.0, float("nan")):
+            wrong = good | {"pieces": [first | {number: value}, *others]}
+            bad.append((f"'{first['kind']}' 1 is out of range", wrong))
     texts = [(reason, json.dumps(fields)) for reason, fields in bad]
     for index, (reason, text) in enumerate([*texts, ("Expecting value", "not json")]):
         file = tmp_path / f"{index}.json"  # each another one: a target may keep what it read

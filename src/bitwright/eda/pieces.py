@@ -181,7 +181,7 @@ def pieces_of(
     Raises
     ------
     ValueError
-        If a kind is missing, or a number is negative.
+        If a kind is missing, or a number is negative or none at all.
     TypeError
         If an entry is no piece.
     """
@@ -190,7 +190,7 @@ def pieces_of(
     if missing:
         raise ValueError(f"it has no '{min(missing)}'")
     for one in pieces:
-        if not min(one.energy_j, one.area, one.delay_s) >= 0:
+        if not all(number >= 0 for number in (one.energy_j, one.area, one.delay_s)):
             raise ValueError(f"a number of '{one.kind}' {one.size} is out of range")
     return pieces
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from bitwright.eda.liberty import Cell, Library, Table, TimingArc
 from bitwright.eda.liberty.matching import smallest_inverter
-from bitwright.eda.liberty.tables import Floats
+from bitwright.eda.liberty.tables import Floats, interpolate
 from bitwright.eda.netlist import CONSTANTS, Instance, Netlist
 from bitwright.errors import CircuitError, ConfigError, LibertyError
 
@@ -207,21 +207,10 @@ class _Tables:
 
     def at(self, slew: Floats, load: Floats) -> Floats:
         """Return what `Table.at` returns, for each table its row; of shape (tables, instances)."""
-        row, down = _place(self.slews, slew[self.rows])
-        column, right = _place(self.loads, load[self.rows])
         table = np.arange(len(self.rows))[:, None]
-        row_after = np.minimum(row + 1, len(self.slews) - 1)
-        column_after = np.minimum(column + 1, len(self.loads) - 1)
-        upper = (
-            self.values[table, row, column] * (1 - right)
-            + self.values[table, row, column_after] * right
+        return interpolate(
+            self.slews, self.loads, self.values, slew[self.rows], load[self.rows], (table,)
         )
-        lower = (
-            self.values[table, row_after, column] * (1 - right)
-            + self.values[table, row_after, column_after] * right
-        )
-        result: Floats = upper * (1 - down) + lower * down
-        return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,14 +244,6 @@ def _causes(arc: TimingArc) -> tuple[tuple[int, int], ...]:
             return (RISE, FALL), (FALL, RISE)
         case _:
             return (FALL, FALL), (RISE, FALL), (FALL, RISE), (RISE, RISE)
-
-
-def _place(points: Floats, x: Floats) -> tuple[Integers, Floats]:
-    """Return the cell that holds, or is nearest to, each x, and how far x is into it."""
-    if len(points) == 1:
-        return np.zeros(x.shape, int), np.zeros(x.shape)
-    cell = np.clip(np.searchsorted(points, x, side="right") - 1, 0, len(points) - 2)
-    return cell, (x - points[cell]) / (points[cell + 1] - points[cell])
 
 
 @lru_cache(maxsize=1024)

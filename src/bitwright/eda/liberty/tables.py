@@ -36,15 +36,41 @@ class Table:
     def at(self, slew: npt.ArrayLike, load: npt.ArrayLike) -> Floats:
         """Return the values for slews in seconds and loads in farads, broadcast together."""
         slew, load = np.broadcast_arrays(np.asarray(slew, float), np.asarray(load, float))
-        row, down = _place(self.slews, slew)
-        column, right = _place(self.loads, load)
-        row_after = np.minimum(row + 1, len(self.slews) - 1)
-        column_after = np.minimum(column + 1, len(self.loads) - 1)
-        values = self.values
-        upper = values[row, column] * (1 - right) + values[row, column_after] * right
-        lower = values[row_after, column] * (1 - right) + values[row_after, column_after] * right
-        result: Floats = upper * (1 - down) + lower * down
-        return result
+        return interpolate(self.slews, self.loads, self.values, slew, load)
+
+
+def interpolate(
+    slews: Floats,
+    loads: Floats,
+    values: Floats,
+    slew: Floats,
+    load: Floats,
+    which: tuple[npt.NDArray[np.intp], ...] = (),
+) -> Floats:
+    """Return the values of a table, or of several over the same slews and loads.
+
+    Parameters
+    ----------
+    slews, loads
+        As `Table` has them.
+    values
+        Of shape (*tables, slews, loads).
+    slew, load
+        Where to look, of one shape.
+    which
+        The table of each, one index for each dimension of tables, broadcast with `slew`.
+    """
+    row, down = _place(slews, slew)
+    column, right = _place(loads, load)
+    row_after = np.minimum(row + 1, len(slews) - 1)
+    column_after = np.minimum(column + 1, len(loads) - 1)
+    upper = values[*which, row, column] * (1 - right) + values[*which, row, column_after] * right
+    lower = (
+        values[*which, row_after, column] * (1 - right)
+        + values[*which, row_after, column_after] * right
+    )
+    result: Floats = upper * (1 - down) + lower * down
+    return result
 
 
 def _place(points: Floats, x: Floats) -> tuple[npt.NDArray[np.intp], Floats]:
