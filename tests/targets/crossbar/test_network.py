@@ -96,6 +96,37 @@ def test_a_gain_brings_scores_nearer():
     assert error(changed, IMAGES[10:]) < error(design, IMAGES[10:])
 
 
+def test_a_fitted_gain_can_be_given():
+    fitted = calibrate(
+        _with(lowered(**LOSSY), TARGET.configure(LOSSY | {"calibrate": ("gain",)})), IMAGES[:10]
+    )
+    counters = TARGET.simulate(fitted, IMAGES, 1).counters
+    found = {m.metric: m.value for m in TARGET.measure(fitted, counters)}
+    gains = {name: found[f"gain/{name}"] for name in fitted.layers}
+    assert 0 < gains["d2"] < 1
+
+    given = lowered(**LOSSY, gains=gains)
+    for design in (
+        given,
+        calibrate(_with(given, replace(given.config, calibrate=("gain",))), IMAGES),
+    ):
+        assert error(design) == error(fitted)
+        assert not any(m.metric.startswith("gain/") for m in TARGET.measure(design, counters))
+    alone = lowered(**LOSSY, gains={"d2": gains["d2"]})
+    assert alone.gain("scores") == 1
+    both = calibrate(_with(alone, replace(alone.config, calibrate=("gain",))), IMAGES[:10])
+    assert both.gain("d2") == alone.gain("d2")
+    assert 0 < both.gain("scores") < 1
+
+
+def test_gains_are_of_layers_on_arrays_and_positive():
+    with pytest.raises(ConfigError, match=r"'d9' of \[gains\] is no layer on arrays") as found:
+        lowered(**LOSSY, gains={"d9": 0.5})
+    assert "d2, scores" in found.value.way_out
+    with pytest.raises(ConfigError, match="greater than 0"):
+        lowered(**LOSSY, gains={"d2": 0.0})
+
+
 @pytest.mark.parametrize("how", ["batchnorm", "thresholds"])
 def test_recalibration_matches_the_exact_network(how):
     design = lowered(**LOSSY)

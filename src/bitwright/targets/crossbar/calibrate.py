@@ -106,14 +106,16 @@ def _exact(design: Design, images: Array) -> dict[str, _Wanted]:
 def _sensing(
     design: Design, arrays: Arrays, parts: list[Array], pool: ThreadPoolExecutor
 ) -> Sensing:
-    plain = design.sensing[arrays.layer.name]
-    if not ("gain" in design.config.calibrate or design.config.adc_range == "data"):
+    config, name = design.config, arrays.layer.name
+    plain = design.sensing[name]
+    fits_gain = "gain" in config.calibrate and name not in config.gains
+    if not (fits_gain or config.adc_range == "data"):
         return plain
     products, squares, highest = np.array(list(pool.map(partial(_moments, arrays), parts))).T
     unit = plain.unit_amp
-    if "gain" in design.config.calibrate and squares.sum():
+    if fits_gain and squares.sum():
         unit = max(float(products.sum() / squares.sum()), LEAST_GAIN * unit)
-    if design.config.adc_range == "data":
+    if config.adc_range == "data":
         return replace(plain, unit_amp=unit, full_scale=max(float(highest.max()) / unit, 1.0))
     return replace(plain, unit_amp=unit)
 

@@ -20,6 +20,7 @@ Technology = Literal["ideal", "linear", "sram8t", "reram1t1r"]
 Flips = Literal["none", "static", "dynamic", "both", "random"]
 Calibration = Literal["gain", "batchnorm", "thresholds"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Gain = Annotated[float, Field(gt=0, le=1e3)]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,9 @@ class Config:
         What is fitted on the calibration images. "gain": the current that counts as one cell, of
         each layer. "batchnorm": scale and shift of each neuron, so that mean and variance are those
         of the exact network. "thresholds": shift of each neuron, so that its bit is 1 as often.
+    gains
+        Of layers whose gain is known: the current that counts as one cell, as a share of an ideal
+        cell's that is on. It is not fitted; the measurements ``gain/LAYER`` say what was.
     calibration, calibration_images
         The data set whose training images calibrate, and how many of them.
     cost
@@ -96,6 +100,7 @@ class Config:
     adc_offset: Annotated[float, Field(ge=-4096, le=4096)] = 0.0
     adc_noise: Annotated[float, Field(ge=0, le=4096)] = 0.0
     calibrate: tuple[Calibration, ...] = ()
+    gains: Mapping[str, Gain] = field(default_factory=dict)
     calibration: str = ""
     calibration_images: Annotated[int, Field(ge=1, le=100_000)] = 100
     cost: Mapping[str, str | int | bool] = field(default_factory=dict)
@@ -136,3 +141,12 @@ class Design:
     ladder: Ladder | None
     sensing: Mapping[str, Sensing]
     corrections: Mapping[str, Correction] = field(default_factory=dict)
+
+    def gain(self, layer: str) -> float:
+        """The current that counts as one cell in a layer, as a share of an ideal cell's."""
+        return self.sensing[layer].unit_amp / ideal_amp(self.cell, self.ladder)
+
+
+def ideal_amp(cell: Cell | None, ladder: Ladder | None) -> float:
+    """Return the current of an ideal cell that is on; 1 without a circuit."""
+    return 1.0 if cell is None or ladder is None else ladder.read_volt / cell.on_ohm

@@ -17,7 +17,7 @@ from bitwright.targets.base import Progress
 from bitwright.targets.crossbar.calibrate import calibrate
 from bitwright.targets.crossbar.cost import settings_of
 from bitwright.targets.crossbar.cost.pieces import load_pieces
-from bitwright.targets.crossbar.design import Config, Design
+from bitwright.targets.crossbar.design import Config, Design, ideal_amp
 from bitwright.targets.crossbar.devices.cells import Cell
 from bitwright.targets.crossbar.devices.presets import cell_preset, read_volt
 from bitwright.targets.crossbar.devices.wires import ROOM_KELVIN, wire_ohm
@@ -54,6 +54,11 @@ def lower(program: Program, config: Config, progress: Progress | None = None) ->
             "give a binary network",
         )
     load_pieces(settings_of(config.cost).pieces)  # what is wrong there is told before the work
+    for name in config.gains:
+        if name not in dots:
+            raise ConfigError(
+                f"'{name}' of [gains] is no layer on arrays", f"those are {', '.join(dots)}"
+            )
     rows = _inputs_of_an_array(config)
     images = _calibration(config)
     layers = {name: cut(name, dot, rows, config.word_lines) for name, dot in dots.items()}
@@ -67,15 +72,17 @@ def lower(program: Program, config: Config, progress: Progress | None = None) ->
             for index, (name, layer) in enumerate(layers.items())
         }
     cell, ladder = circuit(config)
-    unit = 1.0 if cell is None or ladder is None else ladder.read_volt / cell.on_ohm
     plain = Sensing(
-        unit_amp=unit,
+        unit_amp=ideal_amp(cell, ladder),
         bits=config.adc_bits,
         full_scale=float(min(config.word_lines or rows, rows)),
         offset=config.adc_offset,
         noise=config.adc_noise,
     )
-    design = Design(program, config, layers, cell, ladder, dict.fromkeys(layers, plain))
+    sensing = dict.fromkeys(layers, plain) | {
+        name: replace(plain, unit_amp=gain * plain.unit_amp) for name, gain in config.gains.items()
+    }
+    design = Design(program, config, layers, cell, ladder, sensing)
     if images is None or not (config.calibrate or config.adc_range == "data"):
         return design
     return calibrate(design, images, progress)

@@ -27,6 +27,7 @@ def measure(design: Design, counters: Counters) -> tuple[Measurement, ...]:
     return (
         *work_measurements(design.program),
         *_counts(design, counters),
+        *_gains(design),
         *convergence(design, counters),
         *distributions(design, counters),
         *_costs(design, counters),
@@ -93,6 +94,16 @@ def _counts(design: Design, counters: Counters) -> Iterator[Measurement]:
 
 def _method(what: str) -> Method:
     return "simulated" if what == "current" else "counted"
+
+
+def _gains(design: Design) -> Iterator[Measurement]:
+    """Yield the gains that were fitted; `Config.gains` takes them."""
+    if "gain" not in design.config.calibrate:
+        return
+    source = "least squares of currents on counts, calibration images"
+    for name in design.layers:
+        if name not in design.config.gains:
+            yield Measurement(f"gain/{name}", design.gain(name), "share", "simulated", source)
 
 
 def _saved(counters: Counters, name: str) -> float:

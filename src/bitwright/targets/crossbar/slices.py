@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bitwright.errors import ConfigError
+from bitwright.targets.crossbar.design import ideal_amp
 from bitwright.targets.crossbar.devices.cells import Cell
 from bitwright.targets.crossbar.solver.columns import Columns
 from bitwright.targets.crossbar.solver.ladder import Ladder
@@ -142,7 +143,7 @@ class SlicedArrays:
         flips: bool = False,
     ) -> None:
         self.bits, self.rows, self.flips = bits, rows, flips
-        self.unit_amp = 1.0 if cell is None or ladder is None else ladder.read_volt / cell.on_ohm
+        self.unit_amp = ideal_amp(cell, ladder)
         planes = weight_planes(weights, bits, coding)
         self.outputs = weights.shape[1]
         starts = range(0, len(weights), rows)

@@ -177,10 +177,8 @@ def activities(
                 "plain_on_cells", "inverted_reads", "current",
             )
         }  # fmt: skip
-        ideal = 1.0
-        if design.cell is not None and design.ladder is not None:
-            # What counts as one cell was fitted; a cell's own current was not.
-            ideal = design.sensing[name].unit_amp * design.cell.on_ohm / design.ladder.read_volt
+        # What counts as one cell may be fitted; a cell's own current is not.
+        ideal = design.gain(name)
         columns = max(tile.weights.shape[1] for tile in layer.tiles)
         inputs = max(part.stop - part.start for tile in layer.tiles for part in tile.reads)
         groups = max(len(tile.reads) for tile in layer.tiles)
