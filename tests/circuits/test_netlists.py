@@ -205,7 +205,11 @@ REFUSED = {
     ),
     "a loop of plain nets": ("assign y = w;\nassign w = y;", "drives itself"),
     "a net without a driver": ("wire w;\nassign y = a & w;", "line 3: net 'w' has no driver"),
-    "an output without a driver": ("wire w;", "net 'y' has no driver"),
+    "an output without a driver": ("wire w;", "file.v, line 1: net 'y' has no driver"),
+    "an output of an instance without a driver": (
+        "n u({a, b, a, b}, y);\nendmodule\nmodule n(input [3:0] a, output y);",
+        "file.v, line 2: net 'u.y' has no driver",
+    ),
     "two drivers": ("assign y = a;\nassign y = b;", "line 3: net 'y' has two drivers"),
     "a driven input": ("assign a = b;", "line 2: net 'a' has two drivers"),
     "an unknown cell": ("sky130_fa u (a, b);", "line 2: unknown cell 'sky130_fa'"),
@@ -250,10 +254,15 @@ def test_what_is_no_popcount_is_refused_with_its_line(case):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "0 modules may be top"),
+        ("", "file.v defines no module"),
+        ("// nothing\n", "file.v defines no module"),
         ("module m(input a, output y)", "the text ends where ';' is expected"),
         ("module m(a); endmodule", "port 'a' of 'm' is not declared"),
         ("module m(output y); assign y = 1'b0; endmodule", "a circuit of 0 inputs"),
+        (
+            "module m(input a,\noutput [1:0] y);\nassign y[0] = a; endmodule",
+            "file.v, line 2: net 'y[1]' has no driver",
+        ),
         ("module m(input a); endmodule", "has 0 outputs"),
         ("module m(input a, output y); m u(a, y); endmodule", "0 modules may be top"),
         (
@@ -409,8 +418,14 @@ def test_blif_that_is_no_popcount_is_refused_with_its_line(change, message):
 
 
 def test_an_empty_blif_has_no_model():
-    with pytest.raises(CircuitError, match="there is no model 'None'"):
-        read_blif("")
+    with pytest.raises(CircuitError, match=r"file\.blif defines no model"):
+        read_blif("", "file.blif")
+
+
+def test_an_output_of_a_model_without_a_driver_is_refused_with_its_line():
+    text = "# a comment\n.model m\n.inputs a\n.outputs y z\n.names a y\n1 1\n.end\n"
+    with pytest.raises(CircuitError, match=r"file\.blif, line 2: net 'z' has no driver"):
+        read_blif(text, "file.blif")
 
 
 def test_files_are_read_by_their_ending(tmp_path):

@@ -58,6 +58,26 @@ def test_a_study_is_resumed(bitwright, tiny, tmp_path):
     assert "(4 of 4 from before)" in err
 
 
+def test_without_yosys_no_folder_is_left(bitwright, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("bitwright.eda.tools.scripts", lambda: "")
+    monkeypatch.setenv("PATH", "")
+    folder = tmp_path / "new" / "points"
+    code, out, err = bitwright(
+        "study",
+        "popcount-scaling",
+        "--liberty",
+        tiny,
+        "--folder",
+        folder,
+        "-o",
+        tmp_path / "p.html",
+    )
+    assert (code, out) == (2, "")
+    assert "yosys is missing" in err
+    assert "apt install yosys" in err
+    assert [file.name for file in tmp_path.iterdir()] == [tiny.name]
+
+
 BAD = [
     (("--sides", "0"), "at least 1"),
     (("--sides", "a"), "list of kernel sides"),

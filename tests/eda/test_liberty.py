@@ -151,7 +151,7 @@ def test_written_text_reads_back_as_the_cells_it_names(tiny, tmp_path):
     assert "internal_power" not in tiny.text({"INV"}, POWER_GROUPS)
 
 
-def test_missing_semicolons_at_line_ends_are_mended_and_said(tmp_path):
+def test_missing_semicolons_at_line_ends_and_braces_are_mended_and_said(tmp_path):
     path = tmp_path / "lax.lib"
     path.write_text(
         t.library(
@@ -169,11 +169,61 @@ def test_missing_semicolons_at_line_ends_are_mended_and_said(tmp_path):
     assert sorted((found.groups() for found in where), key=lambda one: int(one[0])) == [
         ("4", "capacitive_load_unit (1, ff)"),
         ("28", "area : 1.5"),
+        ("29", "capacitance : 2"),
         ("30", 'function : "!A"'),
     ]
     text = library.text({"INV"})
     path.write_text(text)
     assert read_liberty(path).warnings == ()
+
+
+@pytest.mark.parametrize("end", [" }", "\n}", " /* the last */ }", "\n// the last\n}"])
+def test_a_missing_semicolon_before_a_brace_is_said_once(end, tmp_path):
+    path = tmp_path / "lax.lib"
+    path.write_text(t.TINY.replace("temperature : 30; }", f"temperature : 30{end}"))
+    library = read_liberty(path)
+    assert library.temperature_c == 30
+    said = "lax.lib, line 9: no semicolon behind 'temperature : 30'"
+    assert library.warnings == (said,)
+    assert "temperature : 30;\n}" in library.text({"INV"})
+    assert library.warnings == (said,)
+    path.write_text(t.TINY.replace("temperature : 30; }", "temperature : 30; /* the last */ }"))
+    library = read_liberty(path)
+    library.text({"INV"})
+    assert library.warnings == ()
+
+
+LINES = {
+    "a time unit": ('"1ps"', '"1 hour"', "line 3: time_unit"),
+    "a load unit": ("(1, ff)", "(1, bytes)", "line 4: capacitive_load_unit"),
+    "a load unit without a number": ("(1, ff)", "(ff)", "line 4: capacitive_load_unit"),
+    "a voltage unit": ('"1V"', '"1A"', "line 5: voltage_unit"),
+    "a leakage unit": ('"1pW"', '"0pW"', "line 6: leakage_power_unit"),
+    "a supply": ("voltage : 0.7", "\nvoltage : -1", "line 10: a supply of -1"),
+    "an area": ("area : 1;", "\narea : big;", "line 28: 'area' of cell"),
+    "a function": ('function : "!A"', '\nfunction : "!"', "line 28: function of pin"),
+    "no load unit": ("capacitive_load_unit (1, ff);", "", "line 1: capacitive_load_unit is"),
+}
+
+
+@pytest.mark.parametrize("case", LINES)
+def test_a_bad_attribute_is_refused_with_its_own_line(case, tmp_path):
+    old, new, message = LINES[case]
+    path = tmp_path / "bad.lib"
+    path.write_text(t.TINY.replace(old, new, 1))
+    with pytest.raises(LibertyError, match=re.escape(f"bad.lib, {message}")):
+        read_liberty(path).usable()
+
+
+def test_bad_points_are_refused_with_their_line(tmp_path):
+    path = tmp_path / "bad.lib"
+    for old, new, line in (
+        ('index_2 ("1, 5");', 'index_2 ("1, many");', 15),
+        ('values ("8, 16"', '\nvalues ("8, fast"', 28),
+    ):
+        path.write_text(t.TINY.replace(old, new, 1))
+        with pytest.raises(LibertyError, match=f"line {line}: .* no number"):
+            _ = read_liberty(path).cells["INV"].timing
 
 
 BAD = {

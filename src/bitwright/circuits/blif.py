@@ -68,7 +68,9 @@ def read_blif(text: str, file: str = "netlist", interface: Interface | None = No
     """
     models = _parse(text, file)
     wanted = interface or Interface()
-    name = wanted.top or next(iter(models), None)
+    if not models:
+        raise CircuitError(f"{file} defines no model", "give a file of BLIF: .model, .inputs, ...")
+    name = wanted.top or next(iter(models))
     if name not in models:
         raise CircuitError(f"{file}: there is no model '{name}'", "known: " + ", ".join(models))
     model = models[name]
@@ -87,7 +89,7 @@ def read_blif(text: str, file: str = "netlist", interface: Interface | None = No
         raise CircuitError(
             f"{model.place}: no output '{wanted.output}'", "known: " + ", ".join(model.outputs)
         )
-    return nets.circuit([_net(nets, known, port, "") for port in outputs], wanted, file)
+    return nets.circuit([_net(nets, known, port, "") for port in outputs], wanted, model.place)
 
 
 def _in_order(names: list[str]) -> list[str]:

@@ -162,8 +162,17 @@ class Nets:
         branches = (self.table(rest, high, place), self.table(rest, low, place))
         return self.gate("MUX2", (inputs[-1], *branches), place)
 
-    def circuit(self, outputs: Sequence[int], interface: Interface, file: str) -> Circuit:
+    def circuit(self, outputs: Sequence[int], interface: Interface, place: Place) -> Circuit:
         """Return the circuit whose outputs are these nets.
+
+        Parameters
+        ----------
+        outputs
+            The nets, the lowest bit first.
+        interface
+            What they weigh.
+        place
+            Where they are declared, for errors.
 
         Raises
         ------
@@ -181,12 +190,12 @@ class Nets:
         weights = interface.weights or tuple(1 << i for i in range(len(outputs)))
         if len(weights) != len(outputs):
             raise CircuitError(
-                f"{file}: {len(weights)} weights do not fit {len(outputs)} output bits",
+                f"{place}: {len(weights)} weights do not fit {len(outputs)} output bits",
                 "give one for each bit, the lowest first",
             )
         total: dict[int, int] = {}
         for net, weight in zip(outputs, weights, strict=True):
-            wire = wires[self._root(net)]
+            wire = wires[self._root(net, place)]
             total[wire] = total.get(wire, 0) + weight
         return Circuit(
             len(self._inputs),

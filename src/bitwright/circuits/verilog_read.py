@@ -67,14 +67,14 @@ def read_verilog(text: str, file: str = "netlist", interface: Interface | None =
 
 
 def _top(modules: dict[str, Module], interface: Interface, file: str) -> Module:
+    if not modules:
+        raise CircuitError(f"{file} defines no module", "give a file of structural Verilog")
     used = {item.kind for m in modules.values() for item in m.items if isinstance(item, Instance)}
     tops = [name for name in modules if name not in used]
     name = interface.top or (tops[0] if len(tops) == 1 else None)
     if name not in modules:
         cause = f"{file}: no module '{name}'" if name else f"{file}: {len(tops)} modules may be top"
-        raise CircuitError(
-            cause, "name the top: " + (", ".join(tops or modules) or "none is defined")
-        )
+        raise CircuitError(cause, "name the top: " + ", ".join(tops or modules))
     return modules[name]
 
 
@@ -105,7 +105,8 @@ class _Reader:
                 "choose one of: " + (", ".join(outputs) or "(it has none)"),
             )
         self.fill(scope)
-        circuit = nets.circuit(scope.bits[output], _own_interface(top, interface), file)
+        place = top.nets[output].place
+        circuit = nets.circuit(scope.bits[output], _own_interface(top, interface), place)
         bit = top.attributes.get("bitwright_is_bit") == "1"
         divisor = _number(top, "bitwright_divisor", 1)
         return replace(circuit, divisor=divisor, is_bit=bit)

@@ -32,6 +32,8 @@ DEVICE, PACKAGE, SPEED = "85k", "CABGA756", 6
 _TARGET_MHZ = 200
 """What the router aims at; more than any popcount reaches in one cycle."""
 _LUT = r"LUT[1-6]|INV"
+_WITHOUT_SCOPES = "delete t:$scopeinfo"
+"""Later versions of yosys mark the modules that they flattened with cells that compute nothing."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ def check_luts(netlist: LutNetlist, circuit: Circuit, vectors: Bits) -> None:
     if "in" in netlist.ports:
         given, asked = netlist.ports["in"], netlist.ports["out"]
     else:
-        given = netlist.names["taken"]
+        # Found by what it does: versions of yosys differ in which names of a wire they keep.
+        given = netlist.shift_register(netlist.ports["d"][0])[: circuit.inputs]
         asked = tuple(netlist.registers.get(net, net) for net in netlist.ports["q"])
     # The last bits of a shift register that nothing reads are gone.
     found = netlist.simulate(given, vectors[:, : len(given)], asked)
@@ -185,6 +188,7 @@ read_verilog -overwrite boxes.v
 hierarchy -check {chosen}
 read_verilog -overwrite generic.v
 synth_xilinx -family xc7 -flatten -noiopad
+{_WITHOUT_SCOPES}
 write_json mapped.json
 """
     files = {
@@ -198,9 +202,10 @@ write_json mapped.json
 
 def ecp5_plan(verilog: str, seed: int) -> BuildPlan:
     """Return the plan that maps a design with the module `top` to an ECP5, and routes it."""
-    script = """\
+    script = f"""\
 read_verilog design.v
 synth_ecp5 -top top
+{_WITHOUT_SCOPES}
 write_json mapped.json
 """
     route = (

@@ -58,8 +58,8 @@ class LutNetlist:
 
     Parameters
     ----------
-    ports, names
-        The nets of each port, and of each named wire, the lowest bit first.
+    ports
+        The nets of each port, the lowest bit first.
     cells
         Its combinational primitives, each behind those that drive it.
     registers
@@ -71,7 +71,6 @@ class LutNetlist:
     """
 
     ports: Mapping[str, tuple[Net, ...]]
-    names: Mapping[str, tuple[Net, ...]]
     cells: tuple[Cell, ...]
     registers: Mapping[Net, Net]
     counts: Mapping[str, int]
@@ -111,6 +110,26 @@ class LutNetlist:
                 f"the mapped design reads net {error} that nothing drives",
                 "report this: it cannot be checked",
             ) from error
+
+    def shift_register(self, source: Net) -> tuple[Net, ...]:
+        """Return the outputs of the flip-flops through which a net moves, the first one first.
+
+        Where several take over the same net, one that drives no port goes on.
+        """
+        ports = {net for bits in self.ports.values() for net in bits}
+        states = {state: net for net, state in self.registers.items()}
+        takers: dict[Net, Net] = {}
+        for cell in self.cells:
+            if cell.kind == _FLIP_FLOP and cell.inputs[0] in ("0", "1"):
+                reset, one, zero = cell.inputs
+                data, output = one if reset == "1" else zero, states[cell.output]
+                if data not in takers or takers[data] in ports:
+                    takers[data] = output
+        chain = []
+        while source in takers:
+            source = takers.pop(source)
+            chain.append(source)
+        return tuple(chain)
 
     def _cone(self, asked: Sequence[Net]) -> list[Cell]:
         """Return the primitives that nets depend on, in order."""
@@ -154,7 +173,6 @@ def read_luts(text: str) -> LutNetlist:
     )
     return LutNetlist(
         {name: tuple(port["bits"]) for name, port in module["ports"].items()},
-        {name: tuple(wire["bits"]) for name, wire in module["netnames"].items()},
         tuple(cells[index] for index in order),
         registers,
         dict(sorted(counts.items())),

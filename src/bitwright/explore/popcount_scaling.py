@@ -227,8 +227,9 @@ def run(
         for count in settings.channels
         for side in settings.sides
     ]
-    tools = {name: require(name).version for name in ("yosys", "sta") if is_there(name)}
-    tools.setdefault("yosys", "missing")
+    tools = {"yosys": require("yosys").version}
+    if is_there("sta"):
+        tools["sta"] = require("sta").version
     make_folder(folder, "give another as --folder")
     found: dict[int, Point] = {}
     written: set[Path] = set()

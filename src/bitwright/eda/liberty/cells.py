@@ -329,5 +329,5 @@ class Cell:
             return boolean.parse(text)
         except BooleanSyntaxError as error:
             raise group.error(
-                f"{name} of {group} in cell {self.name}: {error}", "correct the function"
+                f"{name} of {group} in cell {self.name}: {error}", "correct the function", name
             ) from error

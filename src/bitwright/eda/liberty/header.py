@@ -119,7 +119,9 @@ def read_header(library: Group) -> Header:
     load = library.get("capacitive_load_unit") or ()
     if len(load) != 2:
         raise library.error(
-            f"capacitive_load_unit is ({', '.join(load)})", "give a number and a unit: (1, pf)"
+            f"capacitive_load_unit is ({', '.join(load)})",
+            "give a number and a unit: (1, pf)",
+            "capacitive_load_unit",
         )
     leakage = library.text("leakage_power_unit")
     units = Units(
@@ -140,7 +142,8 @@ def read_header(library: Group) -> Header:
         voltage = conditions.number("voltage")
         temperature = conditions.number("temperature", 25.0)
     if not 0 < voltage * units.voltage_v < 1e3:
-        raise library.error(f"a supply of {voltage} is out of range", "correct nom_voltage")
+        name = "nom_voltage" if conditions is library else "voltage"
+        raise conditions.error(f"a supply of {voltage} is out of range", f"correct {name}", name)
     templates = {
         group.name: group for group in library.of("lu_table_template", "power_lut_template")
     }
@@ -157,25 +160,29 @@ def read_header(library: Group) -> Header:
 def _unit(library: Group, name: str, text: str, symbol: str) -> float:
     found = _UNIT.fullmatch(text)
     if found is None or found[3].lower() != symbol:
-        raise library.error(f"{name} '{text}' is no known unit", f"write it as {_EXAMPLES[symbol]}")
+        raise library.error(
+            f"{name} '{text}' is no known unit", f"write it as {_EXAMPLES[symbol]}", name
+        )
     try:
         size = float(found[1] or 1) * _PREFIXES[found[2]]
     except ValueError:
         size = 0.0
     if not size > 0:
-        raise library.error(f"{name} '{text}' is no known unit", "its number must be above 0")
+        raise library.error(f"{name} '{text}' is no known unit", "its number must be above 0", name)
     return size
 
 
 def _numbers(group: Group, template: Group | None, name: str) -> Floats | None:
     """Return a list of numbers from a table, else from its template; None if neither has it."""
-    found = group.get(name) or (template.get(name) if template is not None else None)
+    holder = group if group.get(name) or template is None else template
+    found = holder.get(name)
     if found is None:
         return None
     try:
         numbers = np.array([float(x) for part in found for x in part.replace(",", " ").split()])
     except ValueError:
-        raise group.error(f"{name} of {group} holds what is no number", "correct it") from None
+        cause = f"{name} of {group} holds what is no number"
+        raise holder.error(cause, "correct it", name) from None
     if not np.all(np.isfinite(numbers)):
-        raise group.error(f"{name} of {group} is not finite", "correct it")
+        raise holder.error(f"{name} of {group} is not finite", "correct it", name)
     return numbers

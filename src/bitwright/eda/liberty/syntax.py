@@ -5,8 +5,8 @@ Requirements:
 - A statement is parsed when it is asked for: a library of 45 MB is split in a second, and nearly
   all of it is tables that nobody looks up.
 - Published libraries lack semicolons. Where the line ends there and the next one begins a new
-  statement nothing is in doubt: the statement is taken, and a warning kept. Anything else that is
-  no statement is refused with its line.
+  statement, or a brace ends the group, nothing is in doubt: the statement is taken, and a warning
+  kept. Anything else that is no statement is refused with its line.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ class Source:
     text: str
     warnings: dict[str, None] = field(default_factory=dict)
     """In the order in which they were found, each once."""
+    unended: set[int] = field(default_factory=set)
+    """Where the statements begin that a group's closing brace ends, and no semicolon."""
 
     @cached_property
     def _line_ends(self) -> list[int]:
@@ -93,15 +95,17 @@ class Group:
     groups: list[Group] = field(default_factory=list)
     raw: list[tuple[str, int]] = field(default_factory=list)
     """The statements in it and where they begin, as they stand in the file."""
-    _parsed: list[tuple[str, tuple[str, ...]]] | None = None
+    _parsed: list[tuple[str, tuple[str, ...], int]] | None = None
 
     @property
     def name(self) -> str:
         """The first of its names; empty if it has none."""
         return self.names[0] if self.names else ""
 
-    def attributes(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Return its attributes in order; a simple one, ``name : value``, has one argument.
+    def attributes(self) -> list[tuple[str, tuple[str, ...], int]]:
+        """Return its attributes in order: name, arguments, where in the file each begins.
+
+        A simple one, ``name : value``, has one argument.
 
         Raises
         ------
@@ -109,16 +113,17 @@ class Group:
             If something in it is no statement.
         """
         if self._parsed is None:
-            self._parsed = []
-            for text, offset in self.raw:
-                for statement in _statements(self.source, text, offset):
-                    self._parsed.append((statement.name, statement.arguments))
+            self._parsed = [
+                (statement.name, statement.arguments, statement.offset)
+                for text, offset in self.raw
+                for statement in _statements(self.source, text, offset)
+            ]
         return self._parsed
 
     def get(self, name: str) -> tuple[str, ...] | None:
         """Return the arguments of an attribute, the last one if it is repeated; None if absent."""
         found = None
-        for other, arguments in self.attributes():
+        for other, arguments, _ in self.attributes():
             if other == name:
                 found = arguments
         return found
@@ -145,7 +150,7 @@ class Group:
             number = math.nan
         if not math.isfinite(number):
             what = f"'{name}' of {self} is '{text}'" if text else f"{self} has no '{name}'"
-            raise self.error(what, "a number belongs there")
+            raise self.error(what, "a number belongs there", name)
         return number
 
     def of(self, *kinds: str) -> Iterator[Group]:
@@ -162,7 +167,7 @@ class Group:
         """
         parts: list[tuple[int, str]] = []
         for text, offset in self.raw:
-            if "\n" in text.strip() or "/" in text:
+            if "\n" in text.strip() or "/" in text or offset in self.source.unended:
                 for one in _statements(self.source, text, offset):
                     if one.name not in skip:
                         parts.append((one.offset, f"{one.text};"))
@@ -176,9 +181,13 @@ class Group:
         head = f"{self.kind} ({', '.join(_quoted(name) for name in self.names)}) {{"
         return "\n".join([head, *(text for _, text in parts), "}"])
 
-    def error(self, cause: str, way_out: str) -> LibertyError:
-        """Return an error that names the line of the group."""
-        return self.source.error(self.start, cause, way_out)
+    def error(self, cause: str, way_out: str, attribute: str = "") -> LibertyError:
+        """Return an error that names the line of an attribute; without it, of the group."""
+        place = self.start
+        for name, _, offset in self.attributes() if attribute else ():
+            if name == attribute:
+                place = offset
+        return self.source.error(place, cause, way_out)
 
     def __str__(self) -> str:
         return f"{self.kind} ({', '.join(self.names)})"
@@ -212,6 +221,7 @@ def parse(source: Source) -> Group:
             group.end = match.end()
             if not text.isspace() and text:
                 group.raw.append((text, match.start()))
+                source.unended.add(match.start())
         elif mark == '"':
             raise source.error(match.end() - 1, "a string is not closed", 'add the missing "')
         else:
@@ -275,7 +285,7 @@ def _statements(source: Source, text: str, offset: int, *, head: bool = False) -
             else "\n" not in found[0][len(found[0].rstrip()) :]
         ):
             raise _no_statement(source, plain, offset + start)
-        if not last:
+        if not last or offset in source.unended:
             source.warn(offset + start, f"no semicolon behind '{_shown(found[0])}'")
         if found.re is _SIMPLE:
             arguments: tuple[str, ...] = (found[2].strip('"'),)
