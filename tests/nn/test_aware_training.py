@@ -76,6 +76,14 @@ def test_a_run_starts_with_anothers_weights(tmp_path: Path) -> None:
         run(tmp_path / "fourth", recipe.model_copy(update={"start": str(tmp_path)}))
 
 
+@pytest.mark.parametrize("method", ["none", "circuit"])
+def test_a_circuit_that_cannot_be_is_refused_before_the_training(tmp_path: Path, method) -> None:
+    recipe = with_options(RECIPE, method=method, circuit="maj:L=99", start=None)
+    with pytest.raises((CircuitError, ConfigError), match="99"):
+        run(tmp_path / "run", recipe)
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_cannot_be_trained_is_said_before_anything_is_written(tmp_path: Path) -> None:
     bad = {"method": None, "start": None}
     with pytest.raises(ConfigError, match="no popcount named 'majj'"):

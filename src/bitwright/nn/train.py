@@ -158,6 +158,7 @@ def _train(
         check_board()
     training, test = _datasets(recipe, data_dir, limit, datasets)
     params = _params(recipe, training)
+    _check_counts(recipe, params, training)
     folder.mkdir(parents=True, exist_ok=True)
     identity = Identity(recipe.model_dump(mode="json", exclude=_CHANGEABLE), training.digest)
     saved = _resumable(folder, identity) if resume else None
@@ -230,6 +231,16 @@ def _counts(
     if recipe.crossbar is not None:
         return responding(network, recipe.crossbar, images)
     return counting(network, recipe.approximate, images, training=training)
+
+
+def _check_counts(recipe: Recipe, params: dict[str, Any], training: Dataset) -> None:
+    """Refuse circuits or arrays that the network cannot have, before anything is trained."""
+    with torch.random.fork_rng(devices=[]):
+        network = build(recipe.model.name, **params)
+    images, _ = _tensors(training.head(2))
+    for stage in (True, False):
+        with _counts(network, recipe, images, training=stage):
+            pass
 
 
 def _log_row(end: EpochEnd, seconds: float, kernels: KernelDistance | None) -> LogRow:
