@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -105,7 +107,8 @@ def _give(found: Reproduction, report: Path | None, json_file: str | None) -> No
 
     common.write_json(found.to_json(), json_file)
     if report is not None:
-        write_atomically(report, claims.render(found).encode())
+        command = shlex.join(["bitwright", *sys.argv[1:]])
+        write_atomically(report, claims.render(found, command).encode())
     if json_file != "-":
         print_claims(found)
     if not found.holds:

@@ -119,7 +119,7 @@ def synth(
     found = _popcounts(subject, inputs, circuit, data, limit, data_dir, neuron, threshold, vectors)
     chosen = None if fpga else pdk.choose(liberty or ())
     settings = comparison.Settings(
-        abc=abc,
+        mappings=(comparison.ADDERS, comparison.ABC) if abc else (comparison.ADDERS,),
         effort="delay" if effort == "delay" else "area",
         boundary=_boundary(chosen, slew, load),
         prove=prove,

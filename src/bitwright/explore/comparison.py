@@ -44,8 +44,8 @@ class Settings:
 
     Parameters
     ----------
-    abc
-        Whether each is also mapped by abc alone.
+    mappings
+        How each is mapped: `ADDERS`, `ABC`, or both.
     effort, boundary, prove
         As `bitwright.eda.implementation.implement` takes them.
     vectors
@@ -56,7 +56,7 @@ class Settings:
         Of the random vectors, and of placing and routing.
     """
 
-    abc: bool = False
+    mappings: tuple[str, ...] = (ADDERS,)
     effort: Effort = "area"
     boundary: Boundary | None = None
     prove: bool = False
@@ -180,12 +180,11 @@ def in_cells(
     ToolError
         If a tool is missing or fails.
     """
-    mappings = (ADDERS, ABC) if settings.abc else (ADDERS,)
-    total = len(mappings) * sum(len(one.circuits) for one in popcounts)
+    total = len(settings.mappings) * sum(len(one.circuits) for one in popcounts)
     rows: list[Row] = []
     for one in popcounts:
         sample = random_vectors(one.inputs, settings.vectors + 1, settings.seed)
-        for mapping in mappings:
+        for mapping in settings.mappings:
             group = []
             for name, circuit in one.circuits.items():
                 made = implement(

@@ -10,8 +10,14 @@ from bitwright.reproduce.claims import Claim, Reproduction
 _DASH = "\N{EN DASH}"
 
 
-def render(found: Reproduction) -> str:
-    """Return the page; it loads nothing, and the same reproduction gives the same bytes."""
+def render(found: Reproduction, command: str) -> str:
+    """Return the page; it loads nothing, and the same reproduction gives the same bytes.
+
+    Parameters
+    ----------
+    command
+        What makes the page again.
+    """
     published = [claim for claim in found.claims if claim.holds is not None]
     others = [claim for claim in found.claims if claim.holds is None]
     data = found.data
@@ -24,7 +30,7 @@ def render(found: Reproduction) -> str:
         [
             Part("claims", "Claims", _published(published)),
             Part("numbers", "Other numbers", _ours(others)),
-            Part("origin", "Origin", _origin(found)),
+            Part("origin", "Origin", _origin(found, command)),
         ],
         version=found.versions.get("bitwright", ""),
         drawn=False,
@@ -61,12 +67,12 @@ def _number(claim: Claim) -> tuple[object, ...]:
     return exact(ours.value), ours.unit, method(ours.method), ours.source or _DASH
 
 
-def _origin(found: Reproduction) -> Html:
+def _origin(found: Reproduction, command: str) -> Html:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(found.versions.items()))
     return join(
         (
             tag("p", f"Took {found.seconds:.0f} seconds."),
             tag("p", f"Versions: {versions}."),
-            tag("p", "Command: ", tag("code", f"bitwright reproduce {found.family}")),
+            tag("p", "Command: ", tag("code", command)),
         )
     )

@@ -9,24 +9,30 @@ Requirements:
   to cells. The exact popcounts are mapped by the same flow, adders in cells of their own.
 - A saving is that of an accelerator with one popcount for each layer: areas add up, energies are
   those of an image's operations. The delay is that of each layer's popcount.
+- What an exact popcount takes if abc alone maps it is told beside, and no claim rests on it.
+- Few images do not tell 4.7 points from 5: the short version refutes the accuracy that was
+  published only where the loss is larger by more than its 95 % error.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bitwright import data as data_sets
 from bitwright import flow, network, zoo
 from bitwright.circuits import Circuit, make
 from bitwright.eda.pdk import ChosenLibrary
+from bitwright.eda.tools import require
 from bitwright.errors import ConfigError, UnknownNameError
-from bitwright.explore.comparison import Row, Settings, in_cells
+from bitwright.explore.comparison import ABC, Row, Settings, in_cells
 from bitwright.explore.layers import PopcountLayer, popcount_layers, products
 from bitwright.explore.popcounts import EXACT, Popcount, with_threshold
 from bitwright.ir.program import Program
-from bitwright.records import Measurement
+from bitwright.records import Z95, Measurement
 from bitwright.reproduce.claims import Claim, Progress, Reproduction
 from bitwright.targets import get_target
 from bitwright.targets.majority.simulate import activations
@@ -78,6 +84,7 @@ def reproduce(
     report = progress or (lambda _what, _done, _of: None)
     if name not in TWINS:
         raise UnknownNameError("network with a twin", name, tuple(TWINS))
+    require("yosys")  # before the images are evaluated
     card = zoo.card(name)
     settings = card.fields["record"]["config"]
     aware, twin = (network.load(one).program for one in (name, TWINS[name]))
@@ -93,16 +100,20 @@ def reproduce(
         progress=lambda what, done, of: report(f"{what} of the exact twin", done, of),
     )  # fmt: skip
     rows, layers = _implemented(aware, settings, images.images, chosen, quick, report)
-    claims = (
-        *_accuracies(name, approximate.record, exact.record),
+    claims = [
+        *_accuracies(name, approximate.record, exact.record, quick),
         *_savings(rows, layers),
-        *_numbers(rows),
-    )
+    ]
+    if not quick:
+        popcounts = [row.popcount for row in rows if row.circuit == EXACT]
+        by_abc = _exact_by_abc(popcounts, chosen, report)
+        claims += _savings_on_abc(rows, by_abc, layers)
+    claims += _numbers(rows)
     versions = dict(flow.versions())
     for row in rows:
         versions |= row.versions
     return Reproduction(
-        "majority", ABOUT, claims, images.info(), quick, time.monotonic() - began, versions
+        "majority", ABOUT, tuple(claims), images.info(), quick, time.monotonic() - began, versions
     )
 
 
@@ -147,11 +158,28 @@ def _implemented(
     return rows, layers
 
 
-def _accuracies(name: str, approximate: Any, exact: Any) -> tuple[Claim, ...]:
-    loss = 100 * (exact["accuracy"].value - approximate["accuracy"].value)
-    lost = Measurement("accuracy_lost", loss, "point", "simulated", "bit-exact, on all images")
+def _exact_by_abc(
+    popcounts: Sequence[Popcount], chosen: ChosenLibrary, report: Progress
+) -> list[Row]:
+    """Map the exact popcounts by abc alone, which finds neither adders nor majority gates."""
+    alone = [
+        replace(one, circuits={EXACT: one.circuits[EXACT]}, real={})
+        for one in {one.inputs: one for one in popcounts}.values()
+    ]
+    settings = Settings(mappings=(ABC,))
+    return in_cells(alone, chosen, settings, lambda done, of: report("exact by abc", done, of))
+
+
+def _accuracies(name: str, approximate: Any, exact: Any, quick: bool) -> tuple[Claim, ...]:
+    shares = [record["accuracy"].value for record in (exact, approximate)]
+    count = exact.data.count
+    loss = 100 * (shares[0] - shares[1])
+    error = 100 * Z95 * math.sqrt(sum(share * (1 - share) for share in shares) / count)
+    source = f"bit-exact, {count:,} images; 95 % error at most {error:.1f} points"
+    lost = Measurement("accuracy_lost", loss, "point", "simulated", source)
+    holds = loss <= LOSS + (error if quick else 0.0)
     return (
-        Claim("accuracy lost to the exact twin", lost, LOSS, loss <= LOSS),
+        Claim("accuracy lost to the exact twin", lost, LOSS, holds),
         Claim(f"accuracy of {TWINS[name]}, exact", exact["accuracy"]),
         Claim(f"accuracy of {name} with its circuits", approximate["accuracy"]),
     )
@@ -187,6 +215,21 @@ def _savings(rows: list[Row], layers: Mapping[str, PopcountLayer]) -> tuple[Clai
         saved = _saved(rows, layers, metric)
         claims.append(Claim(f"energy saved by the popcounts, {words}", saved))
     return tuple(claims)
+
+
+def _savings_on_abc(
+    rows: list[Row], by_abc: list[Row], layers: Mapping[str, PopcountLayer]
+) -> Iterator[Claim]:
+    """Yield what the circuits save where abc alone maps the exact popcounts."""
+    found = {row.popcount.inputs: row for row in by_abc}
+    others = [
+        replace(found[row.popcount.inputs], popcount=row.popcount) if row.circuit == EXACT else row
+        for row in rows
+    ]
+    for metric in ("area", "energy"):
+        saved = _saved(others, layers, metric)
+        words = f"{metric} saved by the popcounts, exact ones mapped by abc alone"
+        yield Claim(words, replace(saved, metric=f"{metric}_saved_abc"))
 
 
 def _saved(rows: list[Row], layers: Mapping[str, PopcountLayer], metric: str) -> Measurement:
