@@ -1,13 +1,17 @@
 """Writing files whole or not at all: to a temporary file beside the target, then renamed.
 
-Folders for files that are kept are made here, too.
+Folders for files that are kept are made here, and their names, too.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bitwright.errors import ConfigError
 
@@ -79,3 +83,8 @@ def make_folder(folder: Path, way_out: str) -> None:
         raise ConfigError(
             f"cannot make the folder '{folder}' ({error.strerror})", way_out
         ) from error
+
+
+def digest_of(decides: Mapping[str, Any]) -> str:
+    """Return the beginning of the SHA-256 of JSON-ready data, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:32]

@@ -20,6 +20,8 @@ simulator. ``synthesised``: from a tool's report on emitted RTL. ``estimated``: 
 """
 HISTOGRAM = "count_error/"
 """How the metrics of histograms begin: ``count_error/<layer>/<from>..<to>``."""
+WARNINGS, BETWEEN = "warnings", "; "
+"""The metric that counts warnings, and what separates them in its source."""
 Z95 = 1.959963984540054
 """The standard normal quantile of 0.975."""
 
@@ -115,6 +117,12 @@ class Record:
             if measurement.metric == metric:
                 return measurement
         raise KeyError(metric)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the numbers should know."""
+        found = (m.source.split(BETWEEN) for m in self.measurements if m.metric == WARNINGS)
+        return tuple(text for texts in found for text in texts)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON-ready data, in the published layout."""

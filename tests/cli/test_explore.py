@@ -14,7 +14,7 @@ from tests.report.browser import opened, points, width_on_a_phone
 from tests.report.reader import Reader
 
 from bitwright.cli import explore_page
-from bitwright.explore.circuit_costs import count_gates
+from bitwright.eda.circuit_costs import count_gates
 from bitwright.explore.layer_choice import Point, Search, Sensitivity, Settings
 from bitwright.explore.layer_designs import find_layers
 from bitwright.ir import codec
@@ -154,6 +154,7 @@ def test_without_tools_there_is_a_way_out(bitwright, place, monkeypatch):
     assert code == 2
     assert "yosys is missing" in err
     assert "--cost cells" in err
+    assert not (place / "kept").exists(), "nothing is made before it is known to be of use"
     monkeypatch.setattr("bitwright.eda.pdk.PDKS", {})
     code, _, err = bitwright(*COMMAND, "--circuits", "maj")
     assert code == 2

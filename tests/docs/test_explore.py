@@ -9,7 +9,7 @@ import pytest
 from tests.docs import test_tutorial as tutorial
 
 from bitwright import circuits
-from bitwright.explore.circuit_costs import count_gates
+from bitwright.eda.circuit_costs import count_gates
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "explore.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")

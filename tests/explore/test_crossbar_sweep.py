@@ -123,6 +123,18 @@ def test_nothing_and_several_things_are_texts_in_a_sweep():
     ]
 
 
+def test_layers_that_are_on_arrays_can_be_swept(program, data, tmp_path):
+    swept = axes("layers=none,d2,scores,scores+d2,d3", "x=30")
+    every, one, other, both, unknown = run(program, data, swept, LINEAR, tmp_path, threads=1).points
+    have = [
+        {m.metric: m.value for m in point.found.measurements} for point in (every, one, other, both)
+    ]
+    conversions = [found["conversions"] for found in have]
+    assert conversions[0] == conversions[3] == conversions[1] + conversions[2]
+    assert (every.correct, every.agreeing) == (both.correct, both.agreeing)
+    assert "'d3' of layers is no layer that arrays can have: those are d2, scores" in unknown.reason
+
+
 def test_a_sweep_says_what_flow_evaluate_does(program, data, tmp_path):
     swept = axes("x=0,30", "flips=none,both")
     found = run(program, data, swept, LINEAR, tmp_path, threads=1)

@@ -11,8 +11,8 @@ from tests.explore.chain import chain, images
 from tests.networks import labelled
 
 from bitwright import circuits, flow
+from bitwright.eda.circuit_costs import count_gates
 from bitwright.errors import CircuitError, ConfigError
-from bitwright.explore.circuit_costs import count_gates
 from bitwright.explore.evaluations import Decisions, Evaluations
 from bitwright.explore.layer_choice import Settings, search
 from bitwright.explore.layer_designs import design_settings, find_layers

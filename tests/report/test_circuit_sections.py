@@ -73,7 +73,7 @@ def test_bins_are_read_whatever_a_layer_is_called():
 
 
 def test_cells_stand_beside_exact_ones(approximate):
-    (figure,) = Reader(circuit_costs.render([approximate])).figures()
+    figure, *_ = Reader(circuit_costs.render([approximate])).figures()
     theirs, ours = figure["data"]
     record = approximate.record
     kinds = ("full_adders", "half_adders", "gates")
@@ -89,15 +89,61 @@ def test_area_and_energy_are_shown_if_the_record_has_them(approximate):
         for layer, value in (("d2", 5.0), ("d3", 7.0))
         for which in ("", "exact_")
     ]
-    lone = Measurement("popcount_delay/d2", 1.0, "ps", "synthesised")
+    lone = Measurement("popcount_delay/d9", 1.0, "ps", "synthesised")
     page = Reader(circuit_costs.render([with_measurements(approximate, *added, lone)]))
-    cells, area, energy = page.figures()
+    cells, area, energy, delay = page.figures()
+    assert delay["layout"]["yaxis"]["ticktext"] == ["d2", "d3"]
     assert cells["data"][0]["name"] == "exact"
     for figure, metric in ((area, "area"), (energy, "energy")):
         assert [trace["x"] for trace in figure["data"]] == [[5.0, 7.0]] * 2
         assert figure["layout"]["xaxis"]["title"]["text"] == f"{metric}, fJ/op"
         assert figure["layout"]["yaxis"]["ticktext"] == ["d2", "d3"]
     assert any("library <tiny>" in caption.text for caption in page.all("figcaption"))
+
+
+def test_gates_of_each_layer_are_shown_without_a_library(approximate, exact):
+    pages = (
+        circuit_costs.render([approximate]),
+        render([exact, approximate]),
+        render([approximate, approximate]),
+    )
+    record = approximate.record
+    for text, times in zip(pages, (1, 1, 2), strict=True):
+        figures = [
+            figure
+            for figure in Reader(text).figures()
+            if figure["layout"]["xaxis"].get("title", {}).get("text")
+            in ("area, GE", "delay, level")
+        ]
+        assert len(figures) == 2 * times
+        for figure, metric in zip(figures, ("area", "delay") * times, strict=True):
+            assert figure["layout"]["yaxis"]["ticktext"] == ["d2", "d3"]
+            assert [trace["x"] for trace in figure["data"]] == [
+                [record[f"{start}popcount_{metric}/{layer}"].value for layer in ("d2", "d3")]
+                for start in ("exact_", "")
+            ]
+
+
+def test_flips_of_networks_trained_with_circuits_have_a_remark(approximate):
+    config = {**approximate.record.config, "thresholds": "unchanged"}
+    trained = replace(approximate, record=replace(approximate.record, config=config))
+    said = [
+        "trained with these circuits" in circuit_errors.render([one])
+        for one in (approximate, trained)
+    ]
+    assert said == [False, True]
+
+
+def test_warnings_stand_above_the_numbers(approximate, exact):
+    assert not Reader(render([approximate])).all("p", class_="warning")
+    source = "only 3 images, & few; it <got> worse"
+    warned = with_measurements(
+        approximate, Measurement("warnings", 2, "warning", "counted", source)
+    )
+    texts = ["only 3 images, & few", "it <got> worse"]
+    for given, start in (([warned], "Warning: "), ([exact, warned], "Warning, majority: ")):
+        found = Reader(render(given)).all("p", class_="warning")
+        assert [one.text for one in found] == [start + text for text in texts]
 
 
 def test_a_record_without_such_numbers_shows_nothing(exact, approximate):

@@ -21,7 +21,10 @@ Targets = Annotated[
 Config = Annotated[
     Path | None,
     typer.Option(
-        "--config", metavar="FILE", help="Settings (TOML); tables by target if there are several."
+        "--config",
+        metavar="FILE",
+        help="Settings (TOML), by default those that the network was trained for; "
+        "tables by target if there are several.",
     ),
 ]
 Report = Annotated[
@@ -57,6 +60,10 @@ def evaluate(
             check_writable(file)
     program = codec.load(zoo.locate(model))
     settings = read_settings(config, target)
+    if config is None:
+        settings = {name: zoo.own_settings(model, name) for name in target}
+        for name in (name for name, own in settings.items() if own):
+            print(f"bitwright: {name} as {model} was trained for (its card)", file=sys.stderr)
     images = common.load_data(data, data_dir, limit)
     evaluations = []
     for name in dict.fromkeys(target):
@@ -77,6 +84,9 @@ def evaluate(
         print(f"{program.name or model} on {images.name} ({images.split}, {len(images)} images)")
         print(f"data: {_places(images.sources)}")
         _print(evaluations)
+    for evaluation in evaluations:
+        for text in evaluation.record.warnings:
+            print(f"bitwright: warning: {text}", file=sys.stderr)
     if report is not None:
         from bitwright.report import write_report  # noqa: PLC0415 - plotly only for a page
 

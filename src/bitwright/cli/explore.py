@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TRAINING = {"fashion-mnist-sample": "fashion-mnist"}
 """Whose training images go with a data set that has none."""
-SEARCHED = ("circuit", "circuits", "layers")
+SEARCHED = ("circuit", "circuits", "layers", "liberty")
 """Settings of the target that the search sets itself."""
 
 Circuits = Annotated[
@@ -276,8 +276,7 @@ def _with_costs(
     layers: Sequence[Layer], cost: str, liberty: list[str] | None, vectors: int, folder: Path
 ) -> tuple[tuple[Layer, ...], ChosenLibrary | None]:
     """Return the layers with the costs of their circuits, and the library that was used."""
-    from bitwright.eda import pdk  # noqa: PLC0415 - imported when needed
-    from bitwright.explore import circuit_costs  # noqa: PLC0415
+    from bitwright.eda import circuit_costs, pdk  # noqa: PLC0415 - imported when needed
 
     every = [circuit for layer in layers for circuit in layer.circuits.values()]
     if cost == "cells":

@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -33,9 +33,9 @@ Value = int | float | str
 NUMBERS = {"x": ("source_ohm", "bit_ohm"), "y": ("driver_ohm", "sink_ohm")}
 """The dimensionless numbers, and the wires' settings that they stand for."""
 TABLES = {
-    "device": {name for cell in (Linear, Sram8T, Reram1T1R) for name in cell.__dataclass_fields__},
-    "wires": set(Ladder.__dataclass_fields__) - {"rows"},
-    "cost": set(CostSettings.__dataclass_fields__) - {"coefficients"},
+    "device": {f.name for cell in (Linear, Sram8T, Reram1T1R) for f in fields(cell)},
+    "wires": {f.name for f in fields(Ladder)} - {"rows"},
+    "cost": {f.name for f in fields(CostSettings)} - {"coefficients"},
 }
 """The settings that are tables, and what any technology has in them."""
 _HINTS = get_type_hints(Config)

@@ -24,10 +24,9 @@ from typing import Any, get_args
 from bitwright import flow
 from bitwright.data import Dataset
 from bitwright.errors import ConfigError, DataError
-from bitwright.explore.evaluations import digest_of
 from bitwright.explore.integer_network import trained
 from bitwright.explore.sliced_network import Evaluation, Point, Way, circuit_of
-from bitwright.files import make_folder, write_atomically
+from bitwright.files import digest_of, make_folder, write_atomically
 from bitwright.records import DataInfo, wilson
 from bitwright.targets.crossbar.slices import Coding
 from bitwright.targets.crossbar.solver.ladder import MAX_ROWS

@@ -29,8 +29,7 @@ from bitwright import flow
 from bitwright.data import Dataset, load
 from bitwright.errors import ConfigError, ConvergenceError, DataError, UnknownNameError
 from bitwright.explore.crossbar_grid import NUMBERS, Axis, Design, Value, grid
-from bitwright.explore.evaluations import digest_of
-from bitwright.files import make_folder, write_atomically
+from bitwright.files import digest_of, make_folder, write_atomically
 from bitwright.ir.program import Program
 from bitwright.records import DataInfo, Measurement, wilson
 from bitwright.targets.crossbar import TARGET, Config

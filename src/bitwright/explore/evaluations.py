@@ -9,7 +9,6 @@ Requirements:
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ import numpy.typing as npt
 from bitwright import flow
 from bitwright.circuits import Circuit
 from bitwright.data import Dataset
-from bitwright.files import make_folder, write_atomically
+from bitwright.files import digest_of, make_folder, write_atomically
 from bitwright.ir.program import Program
 
 
@@ -124,11 +123,6 @@ class Evaluations:
         else:
             self.reused += 1
         return Decisions(predicted, int((predicted == data.labels).sum()))
-
-
-def digest_of(decides: Mapping[str, Any]) -> str:
-    """Return the beginning of the SHA-256 of JSON-ready data, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _read(file: Path, images: int) -> npt.NDArray[np.int64] | None:

@@ -24,8 +24,7 @@ from safetensors import SafetensorError
 
 from bitwright import flow
 from bitwright.data import Dataset
-from bitwright.explore.evaluations import digest_of
-from bitwright.files import write_atomically
+from bitwright.files import digest_of, write_atomically
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bitwright.circuits import Circuit, make
+from bitwright.eda.circuit_costs import PopcountCost
 from bitwright.errors import CircuitError
-from bitwright.explore.circuit_costs import PopcountCost
 from bitwright.explore.layers import popcount_layers
 from bitwright.explore.popcounts import EXACT
 from bitwright.ir.program import Program

@@ -244,6 +244,19 @@ def test_few_images_are_warned_of_and_the_result_is_sound(monkeypatch):
         assert TARGET.simulate(design, labelled().images, 1).outputs["class"].shape == (60,)
 
 
+def test_few_held_out_images_are_warned_of(monkeypatch):
+    for count, few in ((99, True), (100, False)):
+        design, _ = provide(
+            monkeypatch,
+            circuit="exact",
+            thresholds="rate",
+            calibration_images=100,
+            held_out_images=count,
+        )
+        assert [f"only {count} held-out images" in text for text in design.warnings] == [True] * few
+        assert not any(";" in text for text in design.warnings)
+
+
 def test_a_mitigation_that_makes_it_worse_is_warned_of(monkeypatch):
     # On exact circuits nothing is better than leaving thresholds as they are; moved ones are worse.
     module = importlib.import_module("bitwright.targets.majority.lower")

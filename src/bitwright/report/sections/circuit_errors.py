@@ -24,6 +24,11 @@ SAMPLES = {
     "sample_images": "all windows and neurons of each layer",
 }
 """How many images were looked at, and how closely."""
+TRAINED = (
+    "If the network was trained with these circuits, neither says what they spoil: its thresholds "
+    "are those of the circuits' values, not of exact counts. "
+)
+"""Of thresholds that nothing was done to."""
 SPAN = re.compile(r"(-?\d+)\.\.(-?\d+)")
 
 
@@ -65,7 +70,10 @@ def _one(evaluation: Evaluation) -> Html:
     if not (own or propagated or errors):
         return Html("")
     makers = {bits: _maker(evaluation.program, bits) for bits in propagated}
-    flips = _flips(own, {makers[bits]: m for bits, m in propagated.items()})
+    kept = evaluation.record.config.get("thresholds") == "unchanged"
+    flips = _flips(
+        own, {makers[bits]: m for bits, m in propagated.items()}, TRAINED if kept else ""
+    )
     means, spreads = _by_layer(measured, "count_error_mean"), _by_layer(measured, "count_error_rms")
     samples = {m.metric: m for m in measured if m.metric in SAMPLES}
     note = " ".join(
@@ -103,7 +111,9 @@ def _maker(program: Program, bits: str) -> str:
     return bits
 
 
-def _flips(own: Mapping[str, Measurement], propagated: Mapping[str, Measurement]) -> Html:
+def _flips(
+    own: Mapping[str, Measurement], propagated: Mapping[str, Measurement], remark: str
+) -> Html:
     """Return the bars of flip rates, two for a layer that has both."""
     names = list(dict.fromkeys((*own, *propagated)))
     if not names:
@@ -153,6 +163,7 @@ def _flips(own: Mapping[str, Measurement], propagated: Mapping[str, Measurement]
             (
                 "Flipped bits of each layer. Of its own: not what an exact count of the same "
                 "inputs decides. Of the network: not what the exact network has there. ",
+                remark,
                 method(every[0].method),
             )
         ),

@@ -23,7 +23,7 @@ FOLDED = 40
 
 
 def render(evaluations: Sequence[Evaluation]) -> Html:
-    """Return the table of measurements, what its methods mean, and each evaluation's settings."""
+    """Return warnings, measurements, what their methods mean, and each evaluation's settings."""
     numbers = _one(evaluations[0]) if len(evaluations) == 1 else _several(evaluations)
     used = {m.method for e in evaluations for m in e.record.measurements}
     legend = tag(
@@ -35,7 +35,18 @@ def render(evaluations: Sequence[Evaluation]) -> Html:
         ),
         class_="methods",
     )
-    return join((numbers, legend, tag("h3", "Settings"), _settings(evaluations)))
+    settings = _settings(evaluations)
+    return join((_warnings(evaluations), numbers, legend, tag("h3", "Settings"), settings))
+
+
+def _warnings(evaluations: Sequence[Evaluation]) -> Html:
+    """Return a paragraph for each warning; of several evaluations it names its own."""
+    return join(
+        tag("p", tag("strong", f"Warning{of}: "), text, class_="warning")
+        for e, title in zip(evaluations, titles(evaluations), strict=True)
+        for of in (f", {title}" if len(evaluations) > 1 else "",)
+        for text in e.record.warnings
+    )
 
 
 def _listed(measurements: Sequence[Measurement]) -> list[Measurement]:

@@ -19,6 +19,7 @@ TARGET = Target(
     lower=lower,
     simulate=simulate,
     measure=measure,
+    ideals={"exact circuits, expected errors": {"circuit": "exact"}},
 )
 
 __all__ = ["TARGET", "Config", "Design"]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from bitwright.circuits import Circuit
+from bitwright.eda.circuit_costs import PopcountCost
 from bitwright.ir.program import Program
 
 Mitigation = Literal[
@@ -68,6 +69,10 @@ class Config:
         How many further ones check the result.
     epochs
         How often "distilled" sees each image.
+    liberty
+        The library of cells that popcounts are mapped to, for their area, delay and energy: a
+        Liberty file, a folder of such, or a name, as ``--liberty`` takes it. None by default:
+        gates are counted.
     """
 
     circuit: str = "maj"
@@ -79,6 +84,7 @@ class Config:
     calibration_images: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     held_out_images: Annotated[int, Field(ge=1, le=1_000_000)] = 500
     epochs: Annotated[int, Field(ge=1, le=1000)] = 16
+    liberty: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,9 @@ class Design:
         The check of that choice.
     warnings
         What a reader of the numbers should know.
+    costs
+        Of the circuits, and of exact ones in their place, by the circuits' digests; none if no
+        library of cells was named.
     """
 
     program: Program
@@ -134,3 +143,4 @@ class Design:
     calibration_images: int = 0
     held_out: HeldOut | None = None
     warnings: tuple[str, ...] = ()
+    costs: Mapping[str, PopcountCost] = field(default_factory=dict)

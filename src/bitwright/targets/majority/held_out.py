@@ -47,20 +47,26 @@ def check(network: Network, images: Array, settings: Mapping[str, Settings]) -> 
 
 
 def warnings(how: str, calibration_images: int, held_out: HeldOut) -> tuple[str, ...]:
-    """Return what a reader should know of a calibration."""
+    """Return what a reader should know of a calibration; no text has a semicolon."""
     found = []
+    checking = f"{held_out.images} held-out image{'s' if held_out.images > 1 else ''}"
     if calibration_images < FEW:
         found.append(
             f"only {calibration_images} calibration images: firing rates and means of layers with "
-            "one window are of as few values; give at least 100"
+            f"one window are of as few values, so give at least {FEW}"
+        )
+    if held_out.images < FEW:
+        found.append(
+            f"only {checking} check the design, which says little of other images, so give at "
+            f"least {FEW}"
         )
     measured = held_out.agreement or {k: 1 - v for k, v in held_out.flip_rate.items()}
     what = "agrees with the exact network" if held_out.agreement else "has the exact bits"
     for other in ("expected", "unchanged"):
         if measured["tuned"] < measured[other]:
             found.append(
-                f"thresholds = '{how}' {what} less often than '{other}' on {held_out.images} "
-                f"held-out images: {measured['tuned']:.2%} against {measured[other]:.2%}"
+                f"thresholds = '{how}' {what} less often than '{other}' on {checking}: "
+                f"{measured['tuned']:.2%} against {measured[other]:.2%}"
             )
     return tuple(found)
 

@@ -22,6 +22,7 @@ from bitwright.native.sliced_stage import Stage
 from bitwright.targets.base import Progress
 from bitwright.targets.majority import held_out, mitigate
 from bitwright.targets.majority.calibrate import calibrate
+from bitwright.targets.majority.costs import choose, map_all
 from bitwright.targets.majority.design import CALIBRATED, THRESHOLDS_ONLY, Config, Design
 from bitwright.targets.majority.distil import distil
 from bitwright.targets.majority.networks import Network, Settings, build
@@ -42,7 +43,10 @@ def lower(program: Program, config: Config, progress: Progress | None = None) ->
         If there is no such circuit for a layer's fan-in.
     DataError
         If the calibration images cannot be had.
+    LibertyError, ToolError
+        If circuits are to be mapped to cells, and cannot be.
     """
+    chosen = choose(config.liberty)
     layers = _layers(program, config)
     if config.order == "learned":
         check_free(layers)
@@ -55,13 +59,18 @@ def lower(program: Program, config: Config, progress: Progress | None = None) ->
             f"'{network.layers[0].name}' or a later one feeds arithmetic",
             "take 'mean', 'affine' or 'table'",
         )
+    images = None
     if how in CALIBRATED or config.order == "learned":
-        calibrating, checking = _images(config)
+        images = _images(config)
         if config.order == "learned":
-            circuits = _circuits(learn_orders(program, layers, calibrating))
+            circuits = _circuits(learn_orders(program, layers, images[0]))
             network = build(program, circuits)
-        return _calibrated(program, config, circuits, network, calibrating, checking)
-    return _design(program, config, circuits, network, _uncalibrated(network, how))
+    costs = {} if chosen is None else map_all(circuits, chosen, progress)
+    if images is None:
+        design = _design(program, config, circuits, network, _uncalibrated(network, how))
+    else:
+        design = _calibrated(program, config, circuits, network, *images)
+    return replace(design, costs=costs)
 
 
 def _calibrated(

@@ -6,26 +6,29 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from bitwright.circuits import Circuit, make
-from bitwright.records import Measurement
+from bitwright.circuits import Circuit
+from bitwright.records import BETWEEN, WARNINGS, Measurement
 from bitwright.targets.base import Counters, work_measurements
+from bitwright.targets.majority.costs import costs
 from bitwright.targets.majority.counters import bin_width
 from bitwright.targets.majority.design import Design
+from bitwright.targets.majority.networks import exact
 
 ADDERS = ("FA", "HA")
 
 
 def measure(design: Design, counters: Counters) -> tuple[Measurement, ...]:
-    """Return operations, cells, and what circuits get wrong.
+    """Return operations, cells, costs, and what circuits get wrong.
 
-    Operations are of one image; cells are of one popcount of each layer; errors are of a sample of
-    the simulation (`bitwright.targets.majority.counters`), layer by layer.
+    Operations are of one image; cells and costs are of one popcount of each layer; errors are of a
+    sample of the simulation (`bitwright.targets.majority.counters`), layer by layer.
     """
-    exact = [make("exact", circuit.inputs) for circuit in design.circuits.values()]
+    twins = [exact(circuit.inputs) for circuit in design.circuits.values()]
     return (
         *work_measurements(design.program),
         *_cells("popcount", list(design.circuits.values())),
-        *_cells("exact_popcount", exact),
+        *_cells("exact_popcount", twins),
+        *costs(design),
         *_calibration(design),
         *_sample(design, counters),
     )
@@ -52,8 +55,8 @@ def _calibration(design: Design) -> Iterator[Measurement]:
                 suffix = "" if name == "tuned" else f"_{name}"
                 yield Measurement(f"held_out_{metric}{suffix}", value, "share", "simulated")
     if design.warnings:
-        text = "; ".join(design.warnings)
-        yield Measurement("warnings", len(design.warnings), "warning", "counted", source=text)
+        text = BETWEEN.join(design.warnings)
+        yield Measurement(WARNINGS, len(design.warnings), "warning", "counted", source=text)
 
 
 def _sample(design: Design, counters: Counters) -> Iterator[Measurement]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ Settings = Mapping[str, npt.NDArray[np.integer[Any]]]
 """Layers' thresholds in a chain, their tables of dot products in any other network."""
 
 
+@lru_cache(maxsize=64)
 def exact(inputs: int) -> Circuit:
     """Return the exact popcount of a fan-in."""
     return make("exact", inputs)

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from bitwright.circuits import Circuit
+from bitwright.data.locate import cache_root
 from bitwright.eda.implementation import CHECKED, energy_measurements, implement
 from bitwright.eda.pdk import ChosenLibrary
 from bitwright.eda.timing import typical_boundary
 from bitwright.eda.tools import is_there, require
 from bitwright.eda.vectors import random_vectors
 from bitwright.errors import ToolError
-from bitwright.explore.evaluations import digest_of
-from bitwright.files import make_folder, write_atomically
+from bitwright.files import digest_of, make_folder, write_atomically
 from bitwright.records import Measurement
 
 Progress = Callable[[int, int], None]
@@ -78,6 +78,11 @@ class PopcountCost:
         return {m.metric: m.to_json() for m in (self.area, self.delay, self.energy)}
 
 
+def kept() -> Path:
+    """Return the folder of costs in the user's cache."""
+    return cache_root() / "explore" / "circuits"
+
+
 def count_gates(circuit: Circuit) -> PopcountCost:
     """Return a cost that needs no tool: gate equivalents (a NAND2 is one) and gate levels.
 
@@ -126,7 +131,6 @@ def map_to_cells(
     CircuitError, LibertyError, ToolError
         As `bitwright.eda.implementation.implement` does.
     """
-    make_folder(folder, "give another as --cache")
     boundary = typical_boundary(chosen.library)
     try:
         tools = {"yosys": require("yosys").version}
@@ -134,6 +138,7 @@ def map_to_cells(
         raise ToolError(error.cause, f"{error.way_out}, or count gates: --cost cells") from error
     if is_there("sta"):
         tools["sta"] = require("sta").version
+    make_folder(folder, "give another as --cache")
     distinct = list({circuit.digest: circuit for circuit in circuits}.values())
     costs: dict[str, PopcountCost] = {}
     for circuit in distinct:

@@ -8,10 +8,9 @@ import pytest
 from tests.eda.tiny import TINY
 
 from bitwright.circuits import KINDS, Cell, Circuit, Output, make
-from bitwright.eda import pdk
+from bitwright.eda import circuit_costs, pdk
+from bitwright.eda.circuit_costs import TRANSISTORS, count_gates, map_to_cells
 from bitwright.errors import ConfigError, ToolError
-from bitwright.explore import circuit_costs
-from bitwright.explore.circuit_costs import TRANSISTORS, count_gates, map_to_cells
 
 
 def test_gate_equivalents_by_hand():
@@ -76,9 +75,11 @@ def test_a_missing_yosys_has_a_way_out(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("bitwright.eda.tools.scripts", lambda: "")
     with pytest.raises(ToolError, match=r"yosys is missing.*or count gates: --cost cells"):
-        map_to_cells([make("maj", 6)], tiny, tmp_path)
+        map_to_cells([make("maj", 6)], tiny, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.tool("yosys")
 def test_a_folder_that_cannot_be_made_is_named(tiny, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"cannot make the folder.*--cache"):
