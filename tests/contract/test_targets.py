@@ -13,6 +13,7 @@ from bitwright.records import Measurement
 from bitwright.targets import get_target, target_names
 
 ALL = target_names()
+IDEALS = [(name, ideal) for name in ALL for ideal in get_target(name).ideals]
 
 
 @pytest.fixture(params=ALL)
@@ -55,10 +56,20 @@ def test_settings_of_a_wrong_type_are_refused(target):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 7, 3)])
 def test_at_its_ideal_setting_it_equals_the_reference(target, seed, shape):
+    equals_the_reference(target, target.ideal(), seed, shape)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("name", "ideal"), IDEALS, ids=[": ".join(pair) for pair in IDEALS])
+def test_at_its_other_ideal_settings_it_equals_the_reference(name, ideal, seed):
+    target = get_target(name)
+    equals_the_reference(target, target.configure(target.ideals[ideal]), seed, (9, 7, 3))
+
+
+def equals_the_reference(target, config, seed, shape):
     program = classifier(seed, shape)
     images = labelled(seed, shape, 40).images
-    design = target.lower(program, target.ideal())
-    found = target.simulate(design, images, 2).outputs
+    found = target.simulate(target.lower(program, config), images, 2).outputs
     expected = reference.run(program, images)
     assert found.keys() == expected.keys()
     for name in expected:

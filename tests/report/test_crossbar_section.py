@@ -230,6 +230,16 @@ def test_maps_of_other_designs(settings, maps):
     assert bool([e for e in page.all("h3") if e.text == "IR drop of a tile"]) == bool(maps)
 
 
+@pytest.mark.parametrize("rows", [512, 513])
+def test_a_map_of_too_many_rows_is_left_out_and_said_to_be(rows):
+    page = Reader(crossbar.render([evaluated(rows=rows)]))
+    drawn = [f for f in page.figures() if f["data"][0]["type"] == "heatmap"]
+    notes = [e.text for e in page.all("p") if e.text.startswith("No IR drop")]
+    assert bool(drawn) == (rows == 512)
+    said = "No IR drop of a tile is drawn: arrays have 513 rows, and maps have 512 at most."
+    assert notes == ([] if rows == 512 else [said])
+
+
 def test_a_map_that_cannot_be_had_is_explained(flipped):
     """The calibration images of a record may not be on the machine that writes the page."""
     config = dict(flipped.record.config) | {"row_order": "active", "calibration": "nowhere.npz"}

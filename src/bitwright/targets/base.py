@@ -4,7 +4,7 @@ Every target package exports ``TARGET``, a `Target`. Targets are discovered by l
 ``bitwright.targets``, not listed, and do not import each other. Two rules hold for each, and the
 contract suite in ``tests/contract`` checks them:
 
-- at its ideal setting a target equals the reference, bit for bit;
+- at its ideal settings a target equals the reference, bit for bit;
 - what it measures carries its method (`bitwright.records.Measurement`).
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -57,6 +57,8 @@ class Target:
         The frozen dataclass of its settings; each field has a default, each default is sound.
     ideal
         The setting at which it equals the reference.
+    ideals
+        Further settings at which it does, by what they are.
     lower
         ``(program, config, progress) -> design``; a design is a frozen dataclass. Where it takes
         long, it calls ``progress(done, total)``.
@@ -76,6 +78,7 @@ class Target:
     simulate: Callable[[Any, Array, int | None], Simulation]
     measure: Callable[[Any, Counters], tuple[Measurement, ...]]
     batch: int = 500
+    ideals: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def configure(self, settings: Mapping[str, Any]) -> Any:
         """Return a config from plain settings, as a TOML file or the command line gives them.
@@ -91,18 +94,53 @@ class Target:
                 unknown = UnknownNameError(f"setting of target '{self.name}'", name, known)
                 raise ConfigError(unknown.cause, unknown.way_out)
         try:
-            return TypeAdapter(self.config).validate_python(dict(settings))
+            config = TypeAdapter(self.config).validate_python(dict(settings))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "config"
+            errors = [(_setting(e["loc"], settings), e["msg"]) for e in error.errors()]
+            where = errors[0][0]
+            # What may be several things is refused as each of them.
+            why = ", or ".join(message for at, message in errors if at == where)
             raise ConfigError(
-                f"setting '{where}' of target '{self.name}' is not valid ({first['msg']})",
+                f"setting '{where}' of target '{self.name}' is not valid ({why})",
                 "correct it in the config file",
             ) from error
+        for where in _booleans(settings, self.settings(config)):
+            raise ConfigError(
+                f"setting '{where}' of target '{self.name}' is true or false, and should not be",
+                "give a number",
+            )
+        return config
 
     def settings(self, config: Any) -> dict[str, Any]:
         """Return a config as plain settings: what `configure` takes, and records show."""
         return asdict(config)
+
+
+def _setting(place: tuple[int | str, ...], settings: Any) -> str:
+    """Return where in settings an error is; its place also says which type was tried there."""
+    path = []
+    for part in place:
+        if isinstance(settings, Mapping) and part in settings:
+            settings = settings[part]
+        elif isinstance(settings, list | tuple) and part in range(len(settings)):
+            settings = settings[int(part)]
+        else:
+            break
+        path.append(str(part))
+    return ".".join(path) or "config"
+
+
+def _booleans(given: Any, found: Any, path: str = "") -> Iterator[str]:
+    """Yield where booleans were given and taken for numbers."""
+    if isinstance(given, bool) and not isinstance(found, bool):
+        yield path
+    pairs: Iterable[tuple[Any, Any, Any]] = ()
+    if isinstance(given, Mapping) and isinstance(found, Mapping):
+        pairs = [(key, given[key], found[key]) for key in given if key in found]
+    elif isinstance(given, list | tuple) and isinstance(found, list | tuple):
+        pairs = zip(range(len(given)), given, found, strict=False)
+    for key, one, other in pairs:
+        yield from _booleans(one, other, f"{path}.{key}" if path else str(key))
 
 
 def work_measurements(program: Program) -> tuple[Measurement, ...]:

@@ -1,5 +1,7 @@
 """Arrays of ideal cells equal the program bit for bit, however layers are cut and flipped."""
 
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from bitwright.errors import ConfigError
 from bitwright.ir import Bits, Conv2d, Program, reference
 from bitwright.targets import get_target
+from bitwright.targets.crossbar.arrays import Arrays
 from bitwright.targets.crossbar.flips import sparsify, word_line_flips
 from bitwright.targets.crossbar.mapping import binary_dots, cut
 
@@ -19,7 +22,9 @@ def convolution(
 ):
     """One convolution of bits."""
     rng = np.random.default_rng(seed)
-    weights = rng.random((outputs, kernel, kernel, shape[2] // groups)) < rng.random()
+    # Weights that are all alike would take no array.
+    ones = rng.uniform(0.05, 0.95)
+    weights = rng.random((outputs, kernel, kernel, shape[2] // groups)) < ones
     return Program(
         input_name="bits",
         input_type=Bits(shape),
@@ -151,6 +156,60 @@ def test_word_lines_are_flipped_where_most_are_on():
             applied = part ^ flips[:, k : k + 1]
             assert (2 * applied.sum(axis=1) <= part.shape[1]).all()
             assert np.array_equal(flips[:, k], 2 * part.sum(axis=1) > part.shape[1])
+
+
+def drawn_flips(granularity, word_lines=6, groups=1, seed=7):
+    """Return a layer with random flips and, by read, which word lines they invert."""
+    program = convolution(5, groups=groups)
+    settings = {"technology": "ideal", "rows": 20, "word_lines": word_lines, "flips": "random"}
+    config = TARGET.configure(settings | {"flip_granularity": granularity, "seed": seed})
+    design = TARGET.lower(program, config)
+    patterns = Arrays(design.layers["dots"], 0, config, None, None).patterns(batch(program, 5))
+    return design.layers["dots"], [(p.number, p.inverted) for p in patterns]
+
+
+def test_random_flips_are_drawn_for_each_read_by_default():
+    assert TARGET.configure({}).flip_granularity == "read"
+    layer, inverted = drawn_flips("read")
+    rng = np.random.default_rng([7, 0])
+    for tile in layer.tiles:
+        assert np.array_equal(tile.flipped, rng.random((len(tile.reads), 12)) < 0.5)
+    images = batch(convolution(5), 5)
+    reads = sum(len(tile.reads) for tile in layer.tiles)
+    keys = [zlib.crc32(np.packbits(image).tobytes()) for image in images]
+    drawn = [np.random.default_rng([7, 0, 0, key]).random((30, reads)) < 0.5 for key in keys]
+    found = np.stack([mask for _, mask in inverted], axis=1)
+    assert np.array_equal(found, np.concatenate(drawn))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("granularity", ["tile", "kernel"])
+def test_what_shares_a_random_flip_is_flipped_alike(granularity, groups):
+    layer, inverted = drawn_flips(granularity, groups=groups)
+    columns, word_lines = {}, {}
+    for number, tile in enumerate(layer.tiles):
+        assert len(tile.reads) > 1
+        assert (tile.flipped == tile.flipped[0]).all()
+        key = number if granularity == "tile" else tile.outputs.start
+        columns.setdefault(key, []).append(tile.flipped[0])
+    for number, mask in inverted:
+        word_lines.setdefault(number if granularity == "tile" else "all", []).append(mask)
+    for shared in (columns, word_lines):
+        once = [masks[0] for masks in shared.values()]
+        assert all((mask == masks[0]).all() for masks in shared.values() for mask in masks)
+        assert 0.3 < np.mean(np.concatenate(once)) < 0.7, "one in two"
+        assert len({mask.tobytes() for mask in once}) == len(once), "each is drawn for itself"
+    tiles = len(layer.tiles)
+    expected = (tiles, tiles) if granularity == "tile" else (groups, 1)
+    assert (len(columns), len(word_lines)) == expected
+
+
+def test_a_flip_of_a_tile_that_is_read_at_once_is_that_of_its_read():
+    (of_read, read), (of_tile, tile) = (drawn_flips(kind, 0) for kind in ("read", "tile"))
+    for one, other in zip(of_read.tiles, of_tile.tiles, strict=True):
+        assert np.array_equal(one.flipped, other.flipped)
+    for (_, one), (_, other) in zip(read, tile, strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_padding_of_zeros_never_turns_on_and_counts_in_no_majority():

@@ -12,7 +12,9 @@ from bitwright.targets import get_target
 from bitwright.targets.crossbar.calibrate import calibrate
 from bitwright.targets.crossbar.lower import circuit
 from bitwright.targets.crossbar.mapping import windows_of
+from bitwright.targets.crossbar.operating_point import operating_point
 from bitwright.targets.crossbar.sensing import Sensing
+from bitwright.targets.crossbar.surrogate import fit
 
 TARGET = get_target("crossbar")
 LOSSY = {
@@ -120,11 +122,85 @@ def test_a_fitted_gain_can_be_given():
 
 
 def test_gains_are_of_layers_on_arrays_and_positive():
-    with pytest.raises(ConfigError, match=r"'d9' of \[gains\] is no layer on arrays") as found:
+    with pytest.raises(ConfigError, match=r"'d9' of \[gains\] is no layer that arrays") as found:
         lowered(**LOSSY, gains={"d9": 0.5})
     assert "d2, scores" in found.value.way_out
     with pytest.raises(ConfigError, match="greater than 0"):
         lowered(**LOSSY, gains={"d2": 0.0})
+
+
+@pytest.mark.parametrize("alone", ["d2", "scores"])
+def test_layers_that_are_not_on_arrays_are_exact(alone):
+    design = _keeping(_keeping(lowered(**LOSSY, layers=(alone,)), "d2"), "flat")
+    assert list(design.layers) == [alone]
+    found = TARGET.simulate(design, IMAGES, 2)
+    exact = reference.run(PROGRAM, IMAGES, ["d2", "scores"])
+    weights = np.where(PROGRAM.tensors["scores.weights"], 1, -1).reshape(4, -1)
+    of_its_inputs = np.where(found.outputs["flat"], 1, -1) @ weights.T
+    if alone == "d2":
+        whole = TARGET.simulate(_keeping(lowered(**LOSSY), "d2"), IMAGES, 2).outputs["d2"]
+        assert np.array_equal(found.outputs["d2"], whole)
+        assert (whole != exact["d2"]).any()
+        assert np.array_equal(found.outputs["scores"], of_its_inputs)
+        assert (found.outputs["scores"] != exact["scores"]).any()
+    else:
+        assert np.array_equal(found.outputs["d2"], exact["d2"])
+        assert (found.outputs["scores"] != of_its_inputs).any()
+    of = {m.metric.partition("/")[2] for m in TARGET.measure(design, found.counters)}
+    assert of & {"d2", "scores"} == {alone}
+
+
+def test_costs_of_some_layers_are_those_of_all():
+    every, one, other = (
+        {
+            m.metric: m.value
+            for m in TARGET.measure(design, TARGET.simulate(design, IMAGES[:5], 1).counters)
+        }
+        for design in (lowered(rows=50, layers=names) for names in ((), ("d2",), ("scores",)))
+    )
+    assert one["energy/d2"] == one["energy/network"] == every["energy/d2"]
+    assert every["area/network"] == pytest.approx(one["area/network"] + other["area/network"])
+    assert one["partial_sum_error:0..1/d2"] == every["partial_sum_error:0..1/d2"]
+    assert not any(name.endswith("/scores") for name in one)
+
+
+def test_the_order_and_number_of_names_of_layers_do_not_matter():
+    assert list(lowered(layers=("scores", "d2", "d2")).layers) == list(lowered().layers)
+
+
+def test_a_layer_s_random_columns_do_not_depend_on_which_others_are_on_arrays():
+    every, one = (
+        lowered(flips="random", seed=3, layers=names).layers["scores"].tiles
+        for names in ((), ("scores",))
+    )
+    assert all(np.array_equal(a.flipped, b.flipped) for a, b in zip(every, one, strict=True))
+
+
+def test_some_layers_are_calibrated_alone():
+    settings = LOSSY | {"layers": ("d2",), "gains": {"scores": 0.5}}
+    asked = TARGET.configure(settings | {"calibrate": ("gain", "batchnorm")})
+    fitted = calibrate(_with(lowered(**settings), asked), IMAGES)
+    assert list(fitted.sensing) == list(fitted.corrections) == ["d2"]
+    assert 0 < fitted.gain("d2") < 1
+    assert error(fitted) < error(lowered(**settings))
+
+
+def test_some_layers_have_a_response_and_a_deck():
+    design = lowered(**LOSSY, layers=("scores",))
+    response = fit(design, IMAGES, {}, threads=1)
+    assert list(response.layers) == ["scores"]
+    whole = operating_point(lowered(**LOSSY), "scores", 1, IMAGES[0], exact=True)
+    alone = operating_point(design, "scores", 1, IMAGES[0])  # what is before it is exact
+    assert np.array_equal(alone.active, whole.active)
+    assert np.array_equal(alone.weights, whole.weights)
+    with pytest.raises(UnknownNameError, match="scores"):
+        operating_point(design, "d2", 0, IMAGES[0])
+
+
+def test_names_of_no_layer_are_refused_with_those_there_are():
+    with pytest.raises(ConfigError, match="'d1' of layers is no layer that arrays") as found:
+        lowered(layers=("d2", "d1"))
+    assert found.value.way_out == "those are d2, scores"
 
 
 @pytest.mark.parametrize("how", ["batchnorm", "thresholds"])

@@ -32,17 +32,22 @@ class _Map:
 
 
 def render(evaluation: Evaluation, found: Measured) -> Html:
-    """Return the maps of a tile with flips and without; nothing if that cannot be had."""
+    """Return the maps of a tile with flips and without, or why there are none.
+
+    Nothing if cells are ideal: then no voltage is lost.
+    """
     config: Config = get_target(TARGET).configure(evaluation.record.config)
-    if config.technology == "ideal" or config.rows > ROWS:
+    if config.technology == "ideal":
         return Html("")
+    if config.rows > ROWS:
+        return _left_out(f"arrays have {config.rows:,} rows, and maps have {ROWS} at most")
     name = (furthest_off(found) or layers(found))[0]
     # Neither calibration nor converters change what is put on an array.
     bare = replace(config, calibrate=(), adc_bits=None, adc_range="rows")
     try:
         maps, where = _maps(evaluation, bare, name)
     except BitwrightError as error:
-        return tag("p", f"No IR drop of a tile is drawn: {error.cause}.", class_="note")
+        return _left_out(error.cause)
     most = max(float(one.lost.max()) for one in maps)
     figures = [tag("div", _picture(one, most)) for one in maps]
     return join(
@@ -57,6 +62,10 @@ def render(evaluation: Evaluation, found: Measured) -> Html:
             tag("div", *figures, class_="two"),
         )
     )
+
+
+def _left_out(reason: str) -> Html:
+    return tag("p", f"No IR drop of a tile is drawn: {reason}.", class_="note")
 
 
 def _maps(evaluation: Evaluation, config: Config, name: str) -> tuple[list[_Map], str]:

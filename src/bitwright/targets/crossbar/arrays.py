@@ -24,7 +24,7 @@ from bitwright.targets.crossbar.correct import add_agreements, add_read
 from bitwright.targets.crossbar.design import Config, Correction
 from bitwright.targets.crossbar.devices.cells import Cell
 from bitwright.targets.crossbar.devices.variability import program
-from bitwright.targets.crossbar.flips import word_line_flips
+from bitwright.targets.crossbar.flips import random_word_line_flips, word_line_flips
 from bitwright.targets.crossbar.mapping import Layer, Tile, windows_of
 from bitwright.targets.crossbar.sensing import Sensing
 from bitwright.targets.crossbar.solver.columns import Columns, Solution
@@ -210,10 +210,11 @@ class Arrays:
 
     def _random_flips(self, value: Mask) -> list[Mask]:
         """Return for each tile (windows of all images, reads), one in two."""
-        counts = [len(tile.reads) for tile in self.layer.tiles]
-        shape = (self.layer.windows, sum(counts))
-        drawn = np.concatenate([self._rng(image, 0).random(shape) < 0.5 for image in value])
-        return np.split(drawn, np.cumsum(counts)[:-1], axis=1)
+        granularity = self.config.flip_granularity
+        drawn = [
+            random_word_line_flips(self.layer, self._rng(image, 0), granularity) for image in value
+        ]
+        return [np.concatenate(of_tile) for of_tile in zip(*drawn, strict=True)]
 
     def _rng(self, image: Mask, purpose: int) -> np.random.Generator:
         key = zlib.crc32(np.packbits(image).tobytes())

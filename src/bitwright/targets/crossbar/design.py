@@ -29,6 +29,10 @@ class Config:
 
     Parameters
     ----------
+    layers
+        The layers that are on arrays, by the names of their dot products; all layers of bits if
+        none is named. The others are computed exactly, as digital logic does, and are in none of
+        the costs.
     technology
         The cells: "ideal" ones count exactly; "linear", "sram8t" and "reram1t1r" are solved as
         circuits (`bitwright.targets.crossbar.devices.cells`).
@@ -55,8 +59,8 @@ class Config:
         "static": columns of weights. "dynamic": word lines. "both". "random": both, at random: the
         control, which costs the same and saves nothing.
     flip_granularity
-        What shares a flip: the rows that are "read" at once, all rows of a "tile", or all tiles
-        ("kernel").
+        What shares a flip, drawn ones too: the rows that are "read" at once, all rows of a "tile",
+        or all tiles ("kernel").
     adc_bits
         Of the converters; by default one step is one cell's current, and the range is enough.
     adc_range
@@ -70,7 +74,8 @@ class Config:
         of the exact network. "thresholds": shift of each neuron, so that its bit is 1 as often.
     gains
         Of layers whose gain is known: the current that counts as one cell, as a share of an ideal
-        cell's that is on. It is not fitted; the measurements ``gain/LAYER`` say what was.
+        cell's that is on. It is not fitted; the measurements ``gain/LAYER`` say what was. Those of
+        layers that `layers` leaves out are ignored.
     calibration, calibration_images
         The data set whose training images calibrate, and how many of them.
     cost
@@ -81,6 +86,7 @@ class Config:
         How many images of each batch are looked at for distributions of partial sums.
     """
 
+    layers: tuple[str, ...] = ()
     technology: Technology = "sram8t"
     node: str = "7nm"
     rows: Annotated[int, Field(ge=1, le=MAX_ROWS)] = 64

@@ -42,9 +42,19 @@ def sparsify(layer: Layer, granularity: Granularity) -> Layer:
     return replace(layer, tiles=tuple(tiles))
 
 
-def scatter(layer: Layer, rng: np.random.Generator) -> Layer:
+def scatter(layer: Layer, rng: np.random.Generator, granularity: Granularity) -> Layer:
     """Return a layer whose columns are stored inverted at random, one in two."""
-    tiles = [_set(tile, rng.random(tile.flipped.shape) < 0.5) for tile in layer.tiles]
+    if granularity == "kernel":
+        flip = rng.random(len(layer.dot.weights)) < 0.5
+        drawn = [flip[None, tile.outputs] for tile in layer.tiles]
+    else:
+        once = granularity == "tile"
+        shapes = [(1 if once else len(t.reads), t.flipped.shape[1]) for t in layer.tiles]
+        drawn = [rng.random(shape) < 0.5 for shape in shapes]
+    tiles = [
+        _set(tile, np.array(np.broadcast_to(flip, tile.flipped.shape)))
+        for tile, flip in zip(layer.tiles, drawn, strict=True)
+    ]
     return replace(layer, tiles=tuple(tiles))
 
 
@@ -75,6 +85,23 @@ def word_line_flips(bits: Mask, valid: Mask | None, tile: Tile, granularity: Gra
     return np.stack(
         [_majority(rows[:, r], None if known is None else known[:, r]) for r in tile.reads], axis=1
     )
+
+
+def random_word_line_flips(
+    layer: Layer, rng: np.random.Generator, granularity: Granularity
+) -> list[Mask]:
+    """Return which sub-vectors of an image are applied inverted at random, one in two.
+
+    Of each tile (windows, reads); with granularity "kernel" all of a window's inputs share a flip.
+    """
+    reads = [len(tile.reads) for tile in layer.tiles]
+    draws = {"read": sum(reads), "tile": len(reads), "kernel": 1}[granularity]
+    drawn = rng.random((layer.windows, draws)) < 0.5
+    if granularity == "tile":
+        drawn = np.repeat(drawn, reads, axis=1)
+    elif granularity == "kernel":
+        drawn = np.repeat(drawn, sum(reads), axis=1)
+    return np.split(drawn, np.cumsum(reads)[:-1], axis=1)
 
 
 def _majority(bits: Mask, valid: Mask | None) -> Mask:

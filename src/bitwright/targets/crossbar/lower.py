@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bitwright.data import load
-from bitwright.errors import ConfigError, UnknownNameError
+from bitwright.errors import ConfigError, DataError, UnknownNameError
 from bitwright.ir import reference
-from bitwright.ir.program import Program
+from bitwright.ir.program import Program, check_batch
 from bitwright.targets.base import Progress
 from bitwright.targets.crossbar.calibrate import calibrate
 from bitwright.targets.crossbar.cost import settings_of
@@ -40,8 +40,9 @@ def lower(program: Program, config: Config, progress: Progress | None = None) ->
     Raises
     ------
     ConfigError
-        If no layer is binary, a setting of the device or the wires is unknown or out of range, or
-        what is asked for takes calibration images and no data set is named.
+        If no layer is binary, one that is named is not, a setting of the device or the wires is
+        unknown or out of range, or what is asked for takes calibration images and no data set of
+        such images is named.
     UnknownNameError
         If there is no such node.
     DataError
@@ -54,22 +55,25 @@ def lower(program: Program, config: Config, progress: Progress | None = None) ->
             "give a binary network",
         )
     load_pieces(settings_of(config.cost).pieces)  # what is wrong there is told before the work
-    for name in config.gains:
-        if name not in dots:
-            raise ConfigError(
-                f"'{name}' of [gains] is no layer on arrays", f"those are {', '.join(dots)}"
-            )
+    _check_names("layers", config.layers, dots)
+    _check_names("[gains]", config.gains, dots)
     rows = _inputs_of_an_array(config)
-    images = _calibration(config)
-    layers = {name: cut(name, dot, rows, config.word_lines) for name, dot in dots.items()}
+    images = _calibration(program, config)
+    layers = {
+        name: cut(name, dot, rows, config.word_lines)
+        for name, dot in dots.items()
+        if name in config.layers or not config.layers
+    }
     if config.row_order == "active" and images is not None:
         layers = _by_activity(program, layers, images)
     if config.flips in ("static", "both"):
         layers = {n: sparsify(layer, config.flip_granularity) for n, layer in layers.items()}
     elif config.flips == "random":
+        # By its place in the network, a layer's flips do not depend on which others are on arrays.
+        rngs = {name: np.random.default_rng([config.seed, k]) for k, name in enumerate(dots)}
         layers = {
-            name: scatter(layer, np.random.default_rng([config.seed, index]))
-            for index, (name, layer) in enumerate(layers.items())
+            name: scatter(layer, rngs[name], config.flip_granularity)
+            for name, layer in layers.items()
         }
     cell, ladder = circuit(config)
     plain = Sensing(
@@ -80,12 +84,24 @@ def lower(program: Program, config: Config, progress: Progress | None = None) ->
         noise=config.adc_noise,
     )
     sensing = dict.fromkeys(layers, plain) | {
-        name: replace(plain, unit_amp=gain * plain.unit_amp) for name, gain in config.gains.items()
+        name: replace(plain, unit_amp=gain * plain.unit_amp)
+        for name, gain in config.gains.items()
+        if name in layers
     }
     design = Design(program, config, layers, cell, ladder, sensing)
     if images is None or not (config.calibrate or config.adc_range == "data"):
         return design
     return calibrate(design, images, progress)
+
+
+def _check_names(setting: str, names: Iterable[str], dots: Iterable[str]) -> None:
+    known = tuple(dots)
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"'{name}' of {setting} is no layer that arrays can have",
+                f"those are {', '.join(known)}",
+            )
 
 
 def circuit(config: Config) -> tuple[Cell | None, Ladder | None]:
@@ -98,8 +114,10 @@ def circuit(config: Config) -> tuple[Cell | None, Ladder | None]:
     """
     if config.technology == "ideal":
         return None, None
-    cell = cell_preset(config.technology, config.node)
-    cell = _changed(cell, config.device, "device")
+    # Linear cells have no temperature of their own; their wires do.
+    cell = _changed(
+        cell_preset(config.technology, config.node), config.device, "device", {"temperature_kelvin"}
+    )
     kelvin = config.device.get("temperature_kelvin", ROOM_KELVIN)
     source, bit = wire_ohm(config.node, config.technology, kelvin)
     ladder = Ladder(
@@ -110,16 +128,22 @@ def circuit(config: Config) -> tuple[Cell | None, Ladder | None]:
     )
     if "rows" in config.wires:
         raise ConfigError("'rows' is no setting of wires", "set rows beside technology")
-    return cell, _changed(ladder, config.wires, "wires")
+    ladder = _changed(ladder, config.wires, "wires")
+    cell.numbers(ladder.read_volt)  # refuses what does not fit together
+    return cell, ladder
 
 
-def _changed(thing: Any, settings: Mapping[str, Any], table: str) -> Any:
-    known = set(thing.__dataclass_fields__)
+def _changed(
+    thing: Any, settings: Mapping[str, Any], table: str, also: Collection[str] = ()
+) -> Any:
+    """Return a thing with the settings that are its own; `also` names what others may be there."""
+    own = {field.name for field in fields(thing)} - {"rows"}
+    known = own | set(also)
     for name in settings:
         if name not in known:
             unknown = UnknownNameError(f"setting of [{table}]", name, known)
             raise ConfigError(unknown.cause, unknown.way_out)
-    return replace(thing, **settings)
+    return replace(thing, **{name: value for name, value in settings.items() if name in own})
 
 
 def _inputs_of_an_array(config: Config) -> int:
@@ -135,7 +159,7 @@ def _inputs_of_an_array(config: Config) -> int:
     return config.rows // 2
 
 
-def _calibration(config: Config) -> npt.NDArray[Any] | None:
+def _calibration(program: Program, config: Config) -> npt.NDArray[Any] | None:
     wanted = {
         "calibrate": bool(config.calibrate),
         "adc_range = 'data'": config.adc_range == "data",
@@ -150,7 +174,14 @@ def _calibration(config: Config) -> npt.NDArray[Any] | None:
         raise ConfigError(
             f"{needed[0]} needs calibration images", "name a data set: calibration = 'cifar10'"
         )
-    return load(config.calibration, "train", limit=config.calibration_images).images
+    images = load(config.calibration, "train", limit=config.calibration_images).images
+    try:
+        return check_batch(program, images)
+    except DataError as error:
+        raise ConfigError(
+            f"the images of calibration = '{config.calibration}' do not fit: {error.cause}",
+            "name the data set that the network was trained on",
+        ) from error
 
 
 def _by_activity(

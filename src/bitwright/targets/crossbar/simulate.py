@@ -17,6 +17,7 @@ from bitwright.targets.base import Counters, Simulation
 from bitwright.targets.crossbar.arrays import CHUNK, Arrays
 from bitwright.targets.crossbar.design import Design
 from bitwright.targets.crossbar.distributions import LayerSurvey, exact_dots, threshold_of
+from bitwright.targets.crossbar.mapping import binary_dots
 
 BATCH = 64
 """Images between two reports of progress: of a network of 10^6 columns, about ten seconds."""
@@ -29,8 +30,11 @@ def arrays_of(design: Design) -> dict[str, Arrays]:
 
 
 def arrays_for(design: Design, name: str) -> Arrays:
-    """Return the arrays of one layer, made anew."""
-    index = list(design.layers).index(name)
+    """Return the arrays of one layer, made anew.
+
+    What is drawn for them is the same whichever other layers are on arrays.
+    """
+    index = list(binary_dots(design.program)).index(name)
     return Arrays(design.layers[name], index, design.config, design.cell, design.ladder)
 
 

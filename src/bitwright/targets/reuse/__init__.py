@@ -14,6 +14,7 @@ TARGET = Target(
     lower=lower,
     simulate=simulate,
     measure=measure,
+    ideals={"by the plans": {"engine": "reference"}},
 )
 
 __all__ = ["TARGET", "Config", "Design"]

@@ -9,6 +9,8 @@ Requirements:
   variability multiplies it further. A cell whose word line is off conducts ``unselected``, a linear
   conductance.
 - ``current`` is the definition, in NumPy; `...solver.elements` has the same as vector code.
+- Every number is in a range (`CELL`, `TRANSISTORS`, `MEMRISTOR`) in which the equations can be
+  computed; in which of them columns converge for certain is another matter (`...solver.tested`).
 
 A transistor is EKV's: ``I = I_spec (F(v_low) - F(v_high)) (1 + modulation |v_high - v_low|)`` with
 ``F(v) = ln(1 + exp((v_p - v) / (2 v_T)))^2``, ``v_p = (v_gate - threshold) / slope_factor`` and
@@ -26,9 +28,34 @@ import numpy as np
 import numpy.typing as npt
 
 from bitwright.errors import ConfigError
+from bitwright.targets.crossbar.devices.ranges import Range, check
 
 Array = npt.NDArray[np.float64]
 BOLTZMANN_VOLT_PER_KELVIN = 1.380649e-23 / 1.602176634e-19
+MOST_VOLT = 10.0
+"""At a transistor, or across a column."""
+
+CELL = {
+    "on_ohm": Range(1e-3, 1e12, "ohm"),
+    "on_off_ratio": Range(1, 1e30, infinite=True),
+    "unselected_share": Range(0, 1),
+}
+"""What the numbers of any cell may be."""
+
+TRANSISTORS = {
+    "supply_volt": Range(0, MOST_VOLT, "V"),
+    "threshold_volt": Range(-MOST_VOLT, MOST_VOLT, "V"),
+    "slope_factor": Range(1, 10),
+    "modulation_per_volt": Range(0, 10, "1/V"),
+    "temperature_kelvin": Range(1, 1000, "K"),
+}
+"""The same of transistors; the supply is above the threshold."""
+
+MEMRISTOR = {"sinh_volt": Range(1e-3, 1e3, "V"), "access_share": Range(1e-6, 1 - 1e-6)}
+"""The same of a memristor and its transistor."""
+
+MOST_SINH_VOLTS = 80.0
+"""Read voltage in units of `Reram1T1R.sinh_volt`: floats can hold the hyperbolic sine of that."""
 
 
 class Cell(Protocol):
@@ -100,6 +127,11 @@ class Linear:
         Resistance of a weight of 0 in units of that; infinite is allowed.
     unselected_share
         Conductance of a cell whose word line is off, in units of ``1 / on_ohm``.
+
+    Raises
+    ------
+    ConfigError
+        If a number is not in its range: `CELL`.
     """
 
     kind: ClassVar[str] = "linear"
@@ -108,7 +140,7 @@ class Linear:
     unselected_share: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self, CELL)
 
     def numbers(self, read_volt: float) -> Array:  # noqa: D102 - as in `Cell`
         return np.zeros(0)
@@ -150,16 +182,7 @@ class Transistors:
                 f"{self.supply_volt} V",
                 "transistors that are on need a supply above their threshold",
             )
-        if not self.slope_factor >= 1:
-            raise ConfigError(f"slope_factor is {self.slope_factor}", "give 1 or more")
-        if not self.modulation_per_volt >= 0:
-            raise ConfigError(
-                f"modulation_per_volt is {self.modulation_per_volt}", "give 0 or more"
-            )
-        if not 1 <= self.temperature_kelvin <= 1000:
-            raise ConfigError(
-                f"temperature_kelvin is {self.temperature_kelvin}", "give 1 to 1000 K"
-            )
+        check(self, TRANSISTORS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +202,11 @@ class Sram8T(Transistors):
         Conductance of a cell whose word line is off, in units of ``1 / on_ohm``.
     supply_volt, threshold_volt, slope_factor, modulation_per_volt, temperature_kelvin
         As `Transistors` has them.
+
+    Raises
+    ------
+    ConfigError
+        If a number is not in its range: `CELL`, `TRANSISTORS`.
     """
 
     kind: ClassVar[str] = "sram8t"
@@ -187,7 +215,7 @@ class Sram8T(Transistors):
     unselected_share: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self, CELL)
         super().__post_init__()
 
     def numbers(self, read_volt: float) -> Array:  # noqa: D102 - as in `Cell`
@@ -222,6 +250,12 @@ class Reram1T1R(Transistors):
         The share of the read voltage that is left to the transistor, of a cell that is on.
     supply_volt, threshold_volt, slope_factor, modulation_per_volt, temperature_kelvin
         As `Transistors` has them.
+
+    Raises
+    ------
+    ConfigError
+        If a number is not in its range: `CELL`, `TRANSISTORS`, `MEMRISTOR`; from what takes a read
+        voltage, if that is more than `MOST_SINH_VOLTS` times ``sinh_volt``.
     """
 
     kind: ClassVar[str] = "reram1t1r"
@@ -232,12 +266,9 @@ class Reram1T1R(Transistors):
     access_share: float = 0.2
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self, CELL)
         super().__post_init__()
-        if not self.sinh_volt > 0:
-            raise ConfigError(f"sinh_volt is {self.sinh_volt}", "give a voltage above 0")
-        if not 0 < self.access_share < 1:
-            raise ConfigError(f"access_share is {self.access_share}", "give a share in (0, 1)")
+        check(self, MEMRISTOR)
 
     def numbers(self, read_volt: float) -> Array:  # noqa: D102 - as in `Cell`
         fet = _Transistor.of(self)
@@ -262,6 +293,11 @@ class Reram1T1R(Transistors):
         return Elements(upper, slope, slope, *_Transistor.of(self).flow(x, b, specific))
 
     def _scales(self, read_volt: float) -> tuple[float, float]:
+        if not read_volt <= MOST_SINH_VOLTS * self.sinh_volt:
+            raise ConfigError(
+                f"read_volt of {read_volt} V is {read_volt / self.sinh_volt:.3g} times sinh_volt",
+                f"give at most {MOST_SINH_VOLTS:g} times: memristors are too far from Ohm's law",
+            )
         across = read_volt * self.access_share
         current = read_volt / self.on_ohm
         specific = current / _Transistor.of(self).flow(across, 0.0, 1.0)[0]
@@ -298,7 +334,8 @@ class _Transistor:
     def _charge(self, voltage: Array) -> tuple[Array, Array]:
         z = (self.pinch_off - voltage) * self.half_inverse
         log = np.logaddexp(0, z)
-        return log**2, 2 * log * self.half_inverse / (1 + np.exp(-z))
+        with np.errstate(over="ignore"):  # far above the pinch-off nothing is left
+            return log**2, 2 * log * self.half_inverse / (1 + np.exp(-z))
 
 
 @cache
@@ -332,7 +369,8 @@ def middle(cell: Cell, s: Array, b: Array, weight: Array, read_volt: float) -> A
         e = cell.elements(s, x, b, weight, read_volt)
         excess = e.upper - e.lower
         low, high = np.where(excess > 0, x, low), np.where(excess > 0, high, x)
-        step = x + excess / (e.upper_by_x + e.lower_by_x)
+        with np.errstate(divide="ignore", invalid="ignore"):  # far from there nothing changes
+            step = x + excess / (e.upper_by_x + e.lower_by_x)
         new = np.where((step > low) & (step < high), step, (low + high) / 2)
         if np.all(np.abs(new - x) <= 1e-16 * read_volt):
             break
@@ -360,12 +398,3 @@ def current(
     )
     x = middle(cell, s, b, np.maximum(weight, 1e-300), read_volt)
     return cell.elements(s, x, b, weight, read_volt).lower
-
-
-def _check(cell: Cell) -> None:
-    if not 0 < cell.on_ohm < np.inf:
-        raise ConfigError(f"on_ohm is {cell.on_ohm}", "give a resistance above 0 ohm")
-    if not cell.on_off_ratio >= 1:
-        raise ConfigError(f"on_off_ratio is {cell.on_off_ratio}", "give a ratio of 1 or more")
-    if not 0 <= cell.unselected_share <= 1:
-        raise ConfigError(f"unselected_share is {cell.unselected_share}", "give a share in [0, 1]")

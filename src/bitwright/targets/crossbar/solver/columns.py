@@ -7,7 +7,20 @@ Requirements:
 - Newton's method comes near in single precision; a step in double precision, at least, follows, and
   its size tells whether it has converged.
 - A column in which it does not is solved again by `...solver.nodal`, damped; what that cannot
-  solve is an error, never a number.
+  solve is an error, never a number. So are more columns than that solver is for (`FALLBACKS`).
+- Currents whose digits rounding would take, or that are no numbers, are errors as well.
+
+Columns are tested to converge, none of them by the damped solver, with
+
+- up to 256 rows (and some of 4,096), wires of 0 or 1e-3 to 1e3 ohm, ends of 0 or 0.1 to 1e5 ohm,
+  read at 0.01 to 1.2 V, from either end;
+- cells of 316 ohm to 10 Mohm that are on, on/off ratios of 1 to 1e7 (linear ones: any), 0 to 1 % of
+  that conductance unselected, and a spread of conductances (sigma) of 0 to 1;
+- transistors with supplies of 0.5 to 1.2 V, thresholds of 0 to 0.49 V, slope factors of 1 to 2,
+  modulation of 0 to 1 per volt, at 200 to 450 K; memristors with ``sinh_volt`` of 0.1 to 10 V and
+  ``access_share`` of 0.01 to 0.9.
+
+`...solver.tested` has these as numbers, to name what is outside when columns do not converge.
 """
 
 from __future__ import annotations
@@ -34,6 +47,7 @@ from bitwright.targets.crossbar.solver import march_kernel as mk
 from bitwright.targets.crossbar.solver import newton_kernel as nk
 from bitwright.targets.crossbar.solver.ladder import LEAST_OHM, Ladder
 from bitwright.targets.crossbar.solver.tables import FORMS, tables_of
+from bitwright.targets.crossbar.solver.tested import unsolved
 
 Array = npt.NDArray[np.float64]
 MARCH_GROWTH = 300.0
@@ -48,10 +62,29 @@ NEAR = 3e-2
 precision makes good."""
 
 STEPS = 60
+FALLBACKS = 64
+"""Columns of a call of `Columns.solve` that the damped solver does at most, of `FALLBACK_ROWS` rows
+or less; of taller ones fewer, by the square of their rows: a column takes time by the cube."""
+
+FALLBACK_ROWS = 128
+FALLBACK_SHARE = 1e-3
+"""Of a call's columns, where that is more than `FALLBACKS`: so damping takes about as long as all
+else. In designs that are tested to converge there are none."""
+
+MOST_DROP = 1e10
+"""Of all cells of a column on all its resistances at full voltage, in units of the read voltage:
+rounding costs about 2e-16 times that of a current."""
+
+UNSOLVED = -1.0
+"""What the kernel has in place of a current that it did not find."""
+
 _KINDS = {"linear": kernels.LINEAR, "sram8t": kernels.SRAM, "reram1t1r": kernels.RERAM}
 _TABLED = {kernels.SRAM: kernels.SRAM_TABLE, kernels.RERAM: kernels.RERAM_TABLE}
 _LEAST_CHUNK, _CHUNK = 64, 4096
 """Patterns that a thread solves at a time; for fewer a thread is not worth while."""
+
+_LOOK = 256
+"""Patterns after which is looked whether too many columns did not converge."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +131,10 @@ class Columns:
     ------
     ValueError
         If the weights are not one row of finite, non-negative numbers for each of the ladder's.
+    ConfigError
+        If the cell cannot be read at the ladder's voltage.
+    ConvergenceError
+        If cells conduct so much better than the ladder that rounding takes their digits.
     """
 
     def __init__(self, ladder: Ladder, cell: Cell, weights: npt.ArrayLike) -> None:
@@ -107,6 +144,7 @@ class Columns:
         if not (np.isfinite(array).all() and (array >= 0).all()):
             raise ValueError("weights are negative or not finite")
         self.ladder, self.cell, self.weights = ladder, cell, array
+        self._check_digits()
         self._kind = _KINDS[cell.kind]
         self._leaks = cell.unselected_share > 0
         self._march = self._kind == kernels.LINEAR and self._growth() <= MARCH_GROWTH
@@ -124,6 +162,22 @@ class Columns:
             self._kind = _TABLED[self._kind]
         self._near_planes = simd.aligned(self._planes.shape, np.float32)
         self._near_planes[:] = self._planes
+
+    def _check_digits(self) -> None:
+        ladder = self.ladder
+        ohm = ladder.source_ohm + ladder.bit_ohm + ladder.driver_ohm + ladder.sink_ohm
+        # Where weights multiply a memristor, the transistor bounds what they do.
+        most = 1 / getattr(self.cell, "access_share", 1e-300)
+        siemens = np.minimum(self.weights, most).sum(axis=0) / self.cell.on_ohm
+        drop = ohm * float(siemens.max(initial=0.0))
+        if not drop <= MOST_DROP:
+            raise unsolved(
+                f"a column's cells conduct {drop:.1e} times as well as what leads to them, and "
+                f"above {MOST_DROP:.0e} times rounding takes their currents' digits",
+                ladder,
+                self.cell,
+                self.weights,
+            )
 
     def _growth(self) -> float:
         wire = self.ladder.source_ohm + self.ladder.bit_ohm
@@ -143,7 +197,8 @@ class Columns:
         Raises
         ------
         ConvergenceError
-            If a column's solution cannot be found.
+            If a column's solution cannot be found, or Newton's method finds none for more columns
+            than `FALLBACKS` and `FALLBACK_SHARE` allow.
         """
         rows, columns = self.weights.shape
         if active.ndim != 2 or active.shape[1] != rows or active.dtype != np.bool_:
@@ -156,12 +211,19 @@ class Columns:
             active, back = _distinct(active)
         out = np.empty((len(active), self._planes.shape[2]))
         workers = threads or len(os.sched_getaffinity(0))
-        chunk = max(_LEAST_CHUNK, min(_CHUNK, -(-len(active) // workers)))
+        most = _CHUNK if self._march else _LOOK
+        chunk = max(_LEAST_CHUNK, min(most, -(-len(active) // workers)))
         starts = range(0, len(active), chunk)
         solve = self._linear if self._march else self._newton
+        unsolved_columns: list[int] = []
 
         def part_at(start: int) -> tuple[float, int, int]:
-            return solve(active[start : start + chunk], out[start : start + chunk])
+            part = out[start : start + chunk]
+            found = solve(active[start : start + chunk], part)
+            if found[2]:
+                unsolved_columns.append(int((part[:, :columns] == UNSOLVED).sum()))
+                self._check_budget(sum(unsolved_columns), len(active) * columns)
+            return found
 
         if min(workers, len(starts)) > 1:
             with ThreadPoolExecutor(workers) as pool:
@@ -171,10 +233,8 @@ class Columns:
         worst = max((part[0] for part in parts), default=0.0)
         fallbacks = sum(part[2] for part in parts)
         if fallbacks:
-            for pattern, column in zip(*np.nonzero(out[:, :columns] < 0), strict=True):
-                out[pattern, column] = nodal.solve(
-                    self.ladder, self.cell, self.weights[:, column], active[pattern]
-                )
+            self._damp(active, out[:, :columns])
+        self._check_finite(out[:, :columns])
         groups = 0 if self._march else len(active) * (out.shape[1] // LANES)
         steps = sum(part[1] for part in parts)
         currents = out[:, :columns] if back is None else out[back, :columns]
@@ -186,6 +246,38 @@ class Columns:
             fallbacks=fallbacks,
             columns=len(active) * columns,
         )
+
+    def _check_budget(self, count: int, columns: int) -> None:
+        """Refuse more columns that did not converge than the damped solver is for."""
+        rows = self.ladder.rows
+        tall = min(1.0, (FALLBACK_ROWS / rows) ** 2)
+        if count > tall * max(FALLBACKS, FALLBACK_SHARE * columns):
+            raise unsolved(
+                f"{count} columns of {rows} rows did not converge, of {columns} that are solved at "
+                "once",
+                self.ladder,
+                self.cell,
+                self.weights,
+            )
+
+    def _damp(self, active: npt.NDArray[np.bool_], currents: Array) -> None:
+        """Solve what is `UNSOLVED`, all columns of a pattern at once."""
+        missing = currents == UNSOLVED
+        for pattern in np.flatnonzero(missing.any(axis=1)):
+            which = np.flatnonzero(missing[pattern])
+            found = nodal.currents(self.ladder, self.cell, self.weights[:, which], active[pattern])
+            currents[pattern, which] = found.sum(axis=0)
+
+    def _check_finite(self, currents: Array) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = currents.sum()  # is as finite as all that is in it, and takes no memory
+        if not np.isfinite(total):
+            raise unsolved(
+                f"a column of {self.ladder.rows} rows has a current that is no number",
+                self.ladder,
+                self.cell,
+                self.weights,
+            )
 
     def _linear(self, active: npt.NDArray[np.bool_], out: Array) -> tuple[float, int, int]:
         ladder = self.ladder

@@ -23,10 +23,25 @@ import numpy as np
 import numpy.typing as npt
 
 from bitwright.errors import ConfigError
+from bitwright.targets.crossbar.devices.cells import MOST_VOLT
+from bitwright.targets.crossbar.devices.ranges import Range, check
 
 Array = npt.NDArray[np.float64]
 Feed = Literal["far", "near"]
 MAX_ROWS = 4096
+MAX_OHM = 1e9
+"""Of a wire between two rows, or of an end: above 1e10 ohm rounding costs all solvers of columns
+more than 1e-6 of a current (24 rows of cells of 316 ohm), and tall columns have less to spare."""
+
+WIRES = {
+    "source_ohm": Range(0, MAX_OHM, "ohm"),
+    "bit_ohm": Range(0, MAX_OHM, "ohm"),
+    "driver_ohm": Range(0, MAX_OHM, "ohm"),
+    "sink_ohm": Range(0, MAX_OHM, "ohm"),
+    "read_volt": Range(1e-4, MOST_VOLT, "V"),
+}
+"""What a ladder's numbers may be."""
+
 LEAST_OHM = 1e-9
 """What stands for a resistance of 0 at a rail's end: an open end has none, a closed one this."""
 
@@ -40,11 +55,12 @@ class Ladder:
     rows
         Cells of the column, 1 to 4,096.
     source_ohm, bit_ohm
-        Wire resistance of source line and bit line between two neighbouring rows; 0 is ideal.
+        Wire resistance of source line and bit line between two neighbouring rows, 0 to `MAX_OHM`;
+        0 is ideal.
     driver_ohm, sink_ohm
-        Resistance of what feeds the source line and of what senses the bit line.
+        Resistance of what feeds the source line and of what senses the bit line, 0 to `MAX_OHM`.
     read_volt
-        Voltage between driver and sense node.
+        Voltage between driver and sense node, 1e-4 to 10 V.
     feed
         The end at which the source line is fed.
 
@@ -65,12 +81,7 @@ class Ladder:
     def __post_init__(self) -> None:
         if not 1 <= self.rows <= MAX_ROWS:
             raise ConfigError(f"a column has {self.rows} rows", f"give 1 to {MAX_ROWS}")
-        for name in ("source_ohm", "bit_ohm", "driver_ohm", "sink_ohm"):
-            value = getattr(self, name)
-            if not 0 <= value < np.inf:
-                raise ConfigError(f"{name} is {value}", "resistances are 0 or more ohm, finite")
-        if not 0 < self.read_volt < np.inf:
-            raise ConfigError(f"read_volt is {self.read_volt}", "give a voltage above 0")
+        check(self, WIRES)
         if self.feed not in ("far", "near"):
             raise ConfigError(f"feed is '{self.feed}'", "use far or near")
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bitwright.errors import ConvergenceError
 from bitwright.targets.crossbar.devices.cells import Cell, tangent
 from bitwright.targets.crossbar.solver.ladder import Ladder
+from bitwright.targets.crossbar.solver.tested import unsolved
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -99,7 +99,10 @@ def _newton(ladder: Ladder, cell: Cell, weights: Array, active: Mask) -> Array:
             jacobian = (
                 np.eye(ladder.rows) + by_s[left, :, None] * source + by_b[left, :, None] * bit
             )
-            step = np.linalg.solve(jacobian, excess[left, :, None])[:, :, 0]
+            try:
+                step = np.linalg.solve(jacobian, excess[left, :, None])[:, :, 0]
+            except np.linalg.LinAlgError:
+                break
             share = 1.0
             # Who is better off moves; the others try half of the step.
             while len(left) and share >= LEAST_SHARE:
@@ -109,8 +112,12 @@ def _newton(ladder: Ladder, cell: Cell, weights: Array, active: Mask) -> Array:
                 i[left[better]], state[:, left[better]] = new[better], there[:, better]
                 left, step, share = left[~better], step[~better], share / 2
             bound[left] = STALLED
-    raise ConvergenceError(
-        f"a column of {ladder.rows} rows did not converge; the currents at its nodes are wrong by "
-        f"{np.abs(state[0] - i).max():.3g} A",
-        "check the design's resistances and voltages: they are far from what circuits have",
+    with np.errstate(over="ignore", invalid="ignore"):
+        wrong = np.abs(state[0] - i).max(axis=1)
+    raise unsolved(
+        f"{len(left)} of {len(i)} columns of {ladder.rows} rows did not converge by damped steps "
+        f"either; the currents at their nodes are wrong by up to {wrong.max():.3g} A",
+        ladder,
+        cell,
+        weights.T,
     )

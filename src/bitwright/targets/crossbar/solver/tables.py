@@ -69,11 +69,13 @@ def tabulate(curve: Curve, low: float, high: float, form: Form) -> Array | None:
 
         fit = Chebyshev.interpolate(of_rest, form.terms - 1, domain=[-half, half])
         coefficients = fit.convert(kind=Polynomial).coef
-        table[1 : 1 + len(coefficients), piece] = coefficients
+        with np.errstate(over="ignore"):
+            table[1 : 1 + len(coefficients), piece] = coefficients
         exact = of_rest(rest)
         worst = max(worst, float(np.abs(fit(rest) - exact).max()))
         largest = max(largest, float(np.abs(exact).max()))
-    return table.view(np.float64).ravel() if worst <= form.error * largest else None
+    good = worst <= form.error * largest and np.isfinite(table).all()
+    return table.view(np.float64).ravel() if good else None
 
 
 def tables_of(kind: str, numbers: Array, read_volt: float, form: Form) -> list[Array] | None:
