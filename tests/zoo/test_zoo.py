@@ -67,14 +67,48 @@ def test_fmnist_cnn_is_small_and_good():
     assert card.fields["training_seconds"] <= 20 * 60
 
 
-def test_the_card_of_fmnist_cnn_can_be_reproduced():
+@pytest.mark.parametrize("name", ["fmnist-cnn", "fmnist-cnn-aware", "fmnist-cnn-twin"])
+def test_cards_can_be_reproduced(name):
     if dict(available())["fashion-mnist"] is None:
         pytest.skip("Fashion-MNIST is not on this machine (Debian: dataset-fashion-mnist)")
-    card = zoo.card("fmnist-cnn")
+    card = zoo.card(name)
     images = data.load("fashion-mnist", download=False)
     assert images.digest == card.fields["record"]["data"]["digest"]
-    record = flow.evaluate(codec.load(card.path), images).record
+    target = card.fields["record"]["target"]
+    settings = zoo.own_settings(name, target)
+    record = flow.evaluate(codec.load(card.path), images, target=target, config=settings).record
     assert record["correct"].value == value(card, "correct")
+
+
+def test_networks_know_the_settings_that_they_were_trained_for(tmp_path):
+    assert zoo.own_settings("fmnist-cnn-aware", "majority")["circuit"] == "andor"
+    assert zoo.own_settings("fmnist-cnn-aware", "crossbar") == {}
+    assert zoo.own_settings("fmnist-cnn", "majority") == {}
+    copied = tmp_path / "other.safetensors"
+    copied.write_bytes(zoo.locate("fmnist-cnn-aware").read_bytes())
+    assert zoo.own_settings(copied, "majority") == {}
+    (tmp_path / "other.json").write_text("[1, 2]")
+    assert zoo.own_settings(copied, "majority") == {}
+
+
+def test_they_are_evaluated_and_mapped_with_them(bitwright, tmp_path):
+    found = tmp_path / "found.json"
+    code, _, error = bitwright(
+        "eval", "fmnist-cnn-aware", "--target", "majority", "--limit", 200, "--json", found
+    )
+    assert code == 0
+    assert "majority as fmnist-cnn-aware was trained for" in error
+    (record,) = json.loads(found.read_text())
+    assert record["config"]["thresholds"] == "unchanged"
+    right = next(m["value"] for m in record["measurements"] if m["metric"] == "accuracy")
+    assert right > 0.8
+    other = tmp_path / "maj.toml"
+    other.write_text('circuit = "maj"\nthresholds = "unchanged"\n')
+    bitwright(
+        "eval", "fmnist-cnn-aware", "--target", "majority", "--limit", 200, "--json", found,
+        "--config", other,
+    )  # fmt: skip
+    assert json.loads(found.read_text())[0]["config"]["circuit"] == "maj"
 
 
 def test_fmnist_cnn_on_the_shipped_sample():

@@ -34,7 +34,8 @@ Circuits = Annotated[
     typer.Option(
         "--circuit",
         metavar="SPEC",
-        help="A popcount to compare with the exact one; may be repeated. [maj for a network]",
+        help="A popcount to compare with the exact one; may be repeated. "
+        "[for a network those it was trained with, or maj]",
     ),
 ]
 Device = Annotated[
@@ -216,13 +217,21 @@ def _popcounts(
     if inputs is not None:
         raise ConfigError("--inputs is for a popcount, not for a network", "leave it out")
     program = circuits.network(subject)
-    specs = circuit or ["maj"]
+    specs = circuit or _own_circuits(subject) or ["maj"]
     if data is None:
         return popcounts.popcounts_of(program, specs, threshold=threshold)
     images = common.load_data(data, data_dir, limit).images
     return popcounts.popcounts_of(
         program, specs, threshold=threshold, images=images, count=vectors + 1, neuron=neuron
     )
+
+
+def _own_circuits(model: str) -> list[str]:
+    """Return the popcounts that a network was trained with."""
+    from bitwright import zoo  # noqa: PLC0415 - imported when needed
+
+    own = zoo.own_settings(model, "majority")
+    return list(dict.fromkeys([own["circuit"], *own.get("circuits", {}).values()])) if own else []
 
 
 def _boundary(chosen: ChosenLibrary | None, slew: float | None, load: float | None) -> Any:

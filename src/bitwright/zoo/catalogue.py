@@ -66,6 +66,25 @@ def card(name: str) -> Card:
     )
 
 
+def own_settings(model: str | os.PathLike[str], target: str) -> dict[str, Any]:
+    """Return the settings of a target that a network was trained for, as the card beside it says.
+
+    Empty if it was trained for no target, or for another one, or what is beside it is no card.
+
+    Raises
+    ------
+    UnknownNameError, DataError
+        As `locate` does.
+    """
+    try:
+        record = _read(locate(model).with_suffix(CARD)).get("record")
+    except ConfigError:
+        return {}
+    if not isinstance(record, dict) or record.get("target") != target:
+        return {}
+    return dict(record.get("config") or {})
+
+
 def locate(model: str | os.PathLike[str]) -> Path:
     """Return the file of a network: a zoo name, or a path as it is.
 
