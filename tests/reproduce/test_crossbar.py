@@ -46,6 +46,7 @@ def test_the_short_version_says_what_flips_bring_back(small, bitwright, tmp_path
     missing = rows["missing of the software's accuracy where the network fails as it is: small"]
     failed = plain <= crossbar.CHANCE
     assert missing["holds"] is (failed and missing["ours"] <= crossbar.NEAR)
+    assert "brought back by flips at random, first 100 images: small" in rows
     assert rows["partial sums saved: small"]["ours"] > 0
     assert all(rows[f"partial sums saved, {layer}"]["ours"] > 0 for layer in ("fc2", "fc3", "fc4"))
     assert "200 images of fashion-mnist" in out
