@@ -6,10 +6,9 @@ import json
 import tomllib
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from tests.eda.tiny import TINY
-from tests.explore.chain import chain, images
+from tests.explore.chain import chain, write_chain
 from tests.report.browser import opened, points, width_on_a_phone
 from tests.report.reader import Reader
 
@@ -17,7 +16,6 @@ from bitwright.cli import explore_page
 from bitwright.eda.circuit_costs import count_gates
 from bitwright.explore.layer_choice import Point, Search, Sensitivity, Settings
 from bitwright.explore.layer_designs import find_layers
-from bitwright.ir import codec
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -25,10 +23,7 @@ HOSTILE = "<script>alert(1)</script>"
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with a network and its images; commands run in it."""
-    codec.save(chain(), tmp_path / "chain.safetensors")
-    for name, seed, count in (("train", 1, 60), ("test", 2, 40)):
-        found = images(seed, count)
-        np.savez(tmp_path / f"{name}.npz", x=found.images, y=found.labels)
+    write_chain(tmp_path)
     (tmp_path / "tiny.lib").write_text(TINY)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from bitwright.data import Dataset
-from bitwright.ir import ArgMax, Conv2d, Dense, Flatten, Int, Lookup, Program, Threshold
+from bitwright.ir import ArgMax, Conv2d, Dense, Flatten, Int, Lookup, Program, Threshold, codec
 from bitwright.native import NativeProgram
 
 CLASSES = 4
@@ -58,3 +60,11 @@ def images(seed: int, count: int, name: str = "noise") -> Dataset:
     drawn = rng.integers(0, CLASSES, count, dtype=np.int64)
     labels = np.where(rng.random(count) < 0.1, drawn, decided)
     return Dataset(name, "all", pixels, labels, chain().classes, ())
+
+
+def write_chain(folder: Path) -> None:
+    """Write the network, 60 training and 40 test images of its own, for commands to find."""
+    codec.save(chain(), folder / "chain.safetensors")
+    for name, seed, count in (("train", 1, 60), ("test", 2, 40)):
+        found = images(seed, count)
+        np.savez(folder / f"{name}.npz", x=found.images, y=found.labels)

@@ -27,7 +27,7 @@ def test_the_short_version_holds(shared: Path, tmp_path: Path, bitwright) -> Non
     rows = {row["claim"]: row for row in result["claims"]}
     assert all(row.keys() >= {"claim", "published", "ours", "unit", "method", "holds"}
                for row in result["claims"])  # fmt: skip
-    lost = rows["accuracy lost to the exact twin"]
+    lost = rows[f"accuracy lost to {TWINS[AWARE]}, exact"]
     twin = rows[f"accuracy of {TWINS[AWARE]}, exact"]["ours"]
     aware = rows[f"accuracy of {AWARE} with its circuits"]["ours"]
     assert lost["ours"] == pytest.approx(100 * (twin - aware))
@@ -39,7 +39,7 @@ def test_the_short_version_holds(shared: Path, tmp_path: Path, bitwright) -> Non
     assert rows["area saved by the popcounts"]["ours"] == pytest.approx(saved)
     assert result["data"]["count"] == 1000
     text = page.read_text()
-    assert "accuracy lost to the exact twin" in text
+    assert f"accuracy lost to {TWINS[AWARE]}, exact" in text
     assert f"reproduce majority --quick --liberty {cells}" in text
     assert not re.search(r"(src|href)=\"http", text)
 
@@ -59,7 +59,7 @@ def test_the_larger_network_holds_too(shared: Path, tmp_path: Path, monkeypatch,
     code, _, _ = bitwright("reproduce", "majority", "--network", "cifar10-cnv-aware", *options)
     assert code == 0
     rows = {row["claim"]: row for row in json.loads(found.read_text())["claims"]}
-    lost = rows["accuracy lost to the exact twin"]
+    lost = rows["accuracy lost to cifar10-cnv, exact"]
     assert 3 < lost["ours"] < 6
     assert "1,000 images; 95 % error at most 3." in lost["source"]
     # Circuits of one fan-in that differ have rows of their own.

@@ -179,7 +179,7 @@ def _accuracies(name: str, approximate: Any, exact: Any, quick: bool) -> tuple[C
     lost = Measurement("accuracy_lost", loss, "point", "simulated", source)
     holds = loss <= LOSS + (error if quick else 0.0)
     return (
-        Claim("accuracy lost to the exact twin", lost, LOSS, holds),
+        Claim(f"accuracy lost to {TWINS[name]}, exact", lost, LOSS, holds),
         Claim(f"accuracy of {TWINS[name]}, exact", exact["accuracy"]),
         Claim(f"accuracy of {name} with its circuits", approximate["accuracy"]),
     )

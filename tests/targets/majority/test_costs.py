@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 from tests.eda.tiny import TINY
-from tests.explore.chain import chain, images
+from tests.explore.chain import chain, write_chain
 from tests.native.sketch import Sketch
 
 from bitwright.circuits import make
 from bitwright.eda import circuit_costs, pdk
 from bitwright.eda.circuit_costs import count_gates, kept, map_to_cells
 from bitwright.errors import ConfigError, LibertyError, ToolError
-from bitwright.ir import Int, codec
+from bitwright.ir import Int
 from bitwright.ir import ops as o
 from bitwright.targets import get_target
 
@@ -26,10 +25,7 @@ POPCOUNTS = {"d2": 16 * 10, "d3": 30, "d4": 24}
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with the chain, its images and a library; the user's cache is there, too."""
-    codec.save(chain(), tmp_path / "chain.safetensors")
-    for name, seed, count in (("train", 1, 60), ("test", 2, 40)):
-        found = images(seed, count)
-        np.savez(tmp_path / f"{name}.npz", x=found.images, y=found.labels)
+    write_chain(tmp_path)
     (tmp_path / "tiny.lib").write_text(TINY)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
