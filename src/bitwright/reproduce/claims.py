@@ -25,7 +25,8 @@ class Claim:
     published
         The published value, in the unit of `ours`; None for numbers that only serve others.
     holds
-        Whether `ours` is at least as good; None where nothing was published.
+        Whether `ours` is at least as good, or as good as the claim says where nothing was
+        published; None if it is only told.
     """
 
     claim: str
