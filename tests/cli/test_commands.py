@@ -68,6 +68,21 @@ def test_eval_writes_a_report(bitwright, model, data, tmp_path):
     assert "<html" in page.read_text()[:1000]
 
 
+def test_eval_prints_layers_if_asked_and_numbers_to_read(bitwright, tmp_path):
+    arguments = ("eval", "fmnist-mlp", "--limit", 4, "--target", "crossbar")
+    code, short, _ = bitwright(*arguments)
+    assert code == 0
+    assert "/fc2" not in short
+    (energy,) = (line for line in short.splitlines() if "energy/network" in line)
+    assert 1e-12 < float(energy.split()[2]) < 1e-6
+    (left_out,) = (line for line in short.splitlines() if line.startswith("of single layers"))
+    code, long, _ = bitwright(*arguments, "--layers")
+    assert code == 0
+    of_layers = [line for line in long.splitlines() if "/fc" in line]
+    assert len(of_layers) == int(left_out.split()[3])
+    assert "of single layers" not in long
+
+
 def test_eval_takes_a_config(bitwright, model, data, tmp_path):
     config = tmp_path / "config.toml"
     config.write_text('engine = "reference"\n')

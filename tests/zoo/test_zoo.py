@@ -84,6 +84,7 @@ def test_networks_know_the_settings_that_they_were_trained_for(tmp_path):
     assert zoo.own_settings("fmnist-cnn-aware", "majority")["circuit"] == "andor"
     assert zoo.own_settings("fmnist-cnn-aware", "crossbar") == {}
     assert zoo.own_settings("fmnist-cnn", "majority") == {}
+    assert zoo.own_settings("fmnist-cnn", "exact") == {}
     copied = tmp_path / "other.safetensors"
     copied.write_bytes(zoo.locate("fmnist-cnn-aware").read_bytes())
     assert zoo.own_settings(copied, "majority") == {}

@@ -38,6 +38,10 @@ Resume = Annotated[
     ),
 ]
 
+Layers = Annotated[
+    bool, typer.Option("--layers", help="Print what is measured of single layers, too.")
+]
+
 
 def evaluate(
     model: common.Model,
@@ -50,6 +54,7 @@ def evaluate(
     json_file: common.Json = None,
     report: Report = None,
     resume: Resume = None,
+    layers: Layers = False,
 ) -> None:
     """Evaluate a network: how accurate, and what it costs, on each target."""
     from bitwright import flow, zoo  # noqa: PLC0415 - imported when needed
@@ -83,7 +88,7 @@ def evaluate(
     if json_file != "-":
         print(f"{program.name or model} on {images.name} ({images.split}, {len(images)} images)")
         print(f"data: {_places(images.sources)}")
-        _print(evaluations)
+        _print(evaluations, layers)
     for evaluation in evaluations:
         for text in evaluation.record.warnings:
             print(f"bitwright: warning: {text}", file=sys.stderr)
@@ -132,19 +137,33 @@ def read_settings(config: Path | None, targets: list[str]) -> dict[str, dict[str
     return {targets[0]: settings}
 
 
-def _print(evaluations: list[Any]) -> None:
+def _print(evaluations: list[Any], layers: bool) -> None:
+    """Print what was measured; of single layers, whose metrics end in ``/NAME``, if wanted."""
     table = common.table(
         {"target": False, "metric": False, "value": True, "unit": False, "method": False}
     )
+    left_out = 0
     for evaluation in evaluations:
+        names = {op.output for op in evaluation.program.ops}
         for m in evaluation.record.measurements:
             if m.detail:
                 continue
-            share = m.unit == "share"
-            value = f"{m.value:.2%}" if share else f"{m.value:,.{0 if m.value >= 100 else 3}f}"
-            if isinstance(m.value, int):
-                value = f"{m.value:,}"
-            unit = "" if share else m.unit
-            table.add_row(evaluation.record.target, m.metric, value, unit, m.method)
+            if not layers and m.metric.partition("/")[2] in names:
+                left_out += 1
+                continue
+            unit = "" if m.unit == "share" else m.unit
+            table.add_row(evaluation.record.target, m.metric, _value(m), unit, m.method)
         table.add_section()
     common.console.print(table)
+    if left_out:
+        print(f"of single layers: {left_out} more, with --layers, --report FILE or --json FILE")
+
+
+def _value(measurement: Any) -> str:
+    """Return a number to read; a share in percent, unless two digits of that would say nothing."""
+    from bitwright.report.numbers import plain  # noqa: PLC0415 - imported when needed
+
+    value = measurement.value
+    if measurement.unit == "share" and (value == 0 or abs(value) >= 1e-3):
+        return f"{value:.2%}"
+    return plain(value)

@@ -69,7 +69,8 @@ def card(name: str) -> Card:
 def own_settings(model: str | os.PathLike[str], target: str) -> dict[str, Any]:
     """Return the settings of a target that a network was trained for, as the card beside it says.
 
-    Empty if it was trained for no target, or for another one, or what is beside it is no card.
+    Empty if it was trained for no hardware, or for other hardware, or what is beside it is no card:
+    the card of a network that was trained for none records the target ``exact``.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def own_settings(model: str | os.PathLike[str], target: str) -> dict[str, Any]:
         record = _read(locate(model).with_suffix(CARD)).get("record")
     except ConfigError:
         return {}
-    if not isinstance(record, dict) or record.get("target") != target:
+    if not isinstance(record, dict) or target == "exact" or record.get("target") != target:
         return {}
     return dict(record.get("config") or {})
 
