@@ -241,6 +241,7 @@ def test_eval_lists_no_histograms(bitwright, place):
         "test.npz",
         "--target",
         "majority",
+        "--layers",
         "--json",
         "o.json",
     )

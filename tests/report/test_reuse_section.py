@@ -278,7 +278,7 @@ def test_details_are_known_by_name(metric, detail):
 
 
 def test_the_terminal_lists_no_details(accelerated, capsys):
-    evaluate._print([accelerated])
+    evaluate._print([accelerated], layers=True)
     out = capsys.readouterr().out
     assert "operations_left/d2" in out
     assert "tiles(9)" not in out

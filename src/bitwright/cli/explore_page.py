@@ -48,6 +48,7 @@ def render(found: Search, made: Mapping[str, Any], command: str) -> str:
 
 def _points(found: Search) -> Html:
     unit, exact = units(found.layers), found.exact
+    any_slower = any(p.slower for p in found.points)
     rows = [
         [
             join((f"{number} ", tag("span", "front", class_="badge") if p.on_front else "")),
@@ -64,7 +65,7 @@ def _points(found: Search) -> Html:
                 )
                 for what in ("energy", "area", "delay")
             ),
-            " ".join(p.slower) or _DASH,
+            *([" ".join(p.slower) or _DASH] if any_slower else []),
         ]
         for number, p in enumerate(found.points)
     ]
@@ -82,7 +83,7 @@ def _points(found: Search) -> Html:
             Column(f"Energy, {unit['energy']}", number=True),
             Column(f"Area, {unit['area']}", number=True),
             Column(f"Delay, {unit['delay']}", number=True),
-            Column("Slower layers"),
+            *([Column("Slower layers")] if any_slower else []),
         ],
         rows,
         name="Points",

@@ -55,7 +55,7 @@ section { background: var(--surface); border: 1px solid var(--line); border-radi
 section.bare { background: none; border: 0; padding: 0; }
 .note, figcaption, caption { color: var(--muted); font-size: .875rem; text-align: left; }
 caption { padding-bottom: .5rem; }
-caption > span { display: block; position: sticky; left: 0; max-width: calc(100vw - 3.5rem); }
+caption > span { display: block; position: sticky; left: 0; max-width: 100cqi; }
 figcaption { margin-top: .35rem; }
 figure + .scroll { margin-top: 1.25rem; }
 .tiles { display: grid; gap: .75rem;
@@ -73,7 +73,7 @@ figure + .scroll { margin-top: 1.25rem; }
 .badge.counted { color: var(--counted); } .badge.simulated { color: var(--simulated); }
 .badge.synthesised { color: var(--synthesised); }
 .badge.estimated { color: var(--estimated); border-style: dashed; }
-.scroll { overflow-x: auto; max-width: 100%; margin-bottom: .75rem; }
+.scroll { overflow-x: auto; max-width: 100%; margin-bottom: .75rem; container-type: inline-size; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: .4rem .75rem .4rem 0; vertical-align: top;
   border-bottom: 1px solid var(--line); }
