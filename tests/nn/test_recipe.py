@@ -19,6 +19,7 @@ def test_shipped_recipes_are_valid_and_build() -> None:
     assert set(shipped_recipes()) == {
         "cifar10-cnv",
         "cifar10-cnv-aware",
+        "cifar10-cnv-twin",
         "cifar10-resnet18",
         "cifar10-resnet18-half",
         "cifar10-vgg-small",

@@ -59,7 +59,7 @@ def test_the_larger_network_holds_too(shared: Path, tmp_path: Path, monkeypatch,
     code, _, _ = bitwright("reproduce", "majority", "--network", "cifar10-cnv-aware", *options)
     assert code == 0
     rows = {row["claim"]: row for row in json.loads(found.read_text())["claims"]}
-    lost = rows["accuracy lost to cifar10-cnv, exact"]
+    lost = rows["accuracy lost to cifar10-cnv-twin, exact"]
     assert 3 < lost["ours"] < 6
     assert "1,000 images; 95 % error at most 3." in lost["source"]
     # Circuits of one fan-in that differ have rows of their own.

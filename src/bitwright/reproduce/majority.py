@@ -38,7 +38,7 @@ from bitwright.targets import get_target
 from bitwright.targets.majority.simulate import activations
 
 AWARE = "fmnist-cnn-aware"
-TWINS = {AWARE: "fmnist-cnn-twin", "cifar10-cnv-aware": "cifar10-cnv"}
+TWINS = {AWARE: "fmnist-cnn-twin", "cifar10-cnv-aware": "cifar10-cnv-twin"}
 """Networks trained with their circuits, and those trained without them."""
 ABOUT = (
     "Dave et al., Approximation-aware BNNs (IEEE JETCAS 2023): popcounts with majority gates save "
