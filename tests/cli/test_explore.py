@@ -157,6 +157,17 @@ def test_without_tools_there_is_a_way_out(bitwright, place, monkeypatch):
     assert "--cost cells" in err
 
 
+@pytest.mark.tool("yosys")
+def test_a_cache_that_cannot_be_made_is_named(bitwright, place):
+    (place / "occupied").touch()
+    code, _, err = bitwright(
+        *COMMAND, "--circuits", "maj", "--liberty", "tiny.lib", "--cache", "occupied/below"
+    )
+    assert code == 2
+    assert "cannot make the folder" in err
+    assert "give another as --cache" in err
+
+
 @pytest.fixture(scope="module")
 def found():
     """A search whose numbers are made up."""

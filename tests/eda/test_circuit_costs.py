@@ -74,13 +74,15 @@ def test_a_damaged_file_is_as_if_it_were_not_there(tiny, tmp_path, damage):
 def test_a_missing_yosys_has_a_way_out(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("bitwright.eda.tools.scripts", lambda: "")
-    with pytest.raises(ToolError, match=r"yosys is missing.*or count gates: --cost cells"):
+    with pytest.raises(ToolError, match=r"yosys is missing") as raised:
         map_to_cells([make("maj", 6)], tiny, tmp_path / "new")
+    assert raised.value.way_out
+    assert "--" not in raised.value.way_out, "an option of one command is no way out for others"
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.tool("yosys")
 def test_a_folder_that_cannot_be_made_is_named(tiny, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"cannot make the folder.*--cache"):
+    with pytest.raises(ConfigError, match=r"cannot make the folder.*can be written"):
         map_to_cells([], tiny, tmp_path / "file" / "folder")

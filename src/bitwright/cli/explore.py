@@ -15,8 +15,8 @@ import typer
 
 from bitwright.cli import common
 from bitwright.cli.evaluate import read_settings
-from bitwright.errors import ConfigError, DataError, LibertyError
-from bitwright.files import check_writable, write_atomically
+from bitwright.errors import ConfigError, DataError, LibertyError, ToolError
+from bitwright.files import check_writable, make_folder, write_atomically
 
 if TYPE_CHECKING:
     from bitwright.data import Dataset
@@ -276,7 +276,7 @@ def _with_costs(
     layers: Sequence[Layer], cost: str, liberty: list[str] | None, vectors: int, folder: Path
 ) -> tuple[tuple[Layer, ...], ChosenLibrary | None]:
     """Return the layers with the costs of their circuits, and the library that was used."""
-    from bitwright.eda import circuit_costs, pdk  # noqa: PLC0415 - imported when needed
+    from bitwright.eda import circuit_costs, pdk, tools  # noqa: PLC0415 - imported when needed
 
     every = [circuit for layer in layers for circuit in layer.circuits.values()]
     if cost == "cells":
@@ -287,11 +287,13 @@ def _with_costs(
     elif cost == "library":
         try:
             chosen = pdk.choose(liberty or ())
-        except LibertyError as error:
-            if liberty:
+            tools.require("yosys")
+        except (LibertyError, ToolError) as error:
+            if liberty and isinstance(error, LibertyError):
                 raise
             way_out = f"{error.way_out}; or count gates: --cost cells"
-            raise LibertyError(error.cause, way_out) from error
+            raise type(error)(error.cause, way_out) from error
+        make_folder(folder, "give another as --cache")
         with common.progress("mapping popcounts") as update:
             costs = circuit_costs.map_to_cells(
                 every, chosen, folder, vectors=vectors, progress=update

@@ -24,7 +24,6 @@ from bitwright.eda.pdk import ChosenLibrary
 from bitwright.eda.timing import typical_boundary
 from bitwright.eda.tools import is_there, require
 from bitwright.eda.vectors import random_vectors
-from bitwright.errors import ToolError
 from bitwright.files import digest_of, make_folder, write_atomically
 from bitwright.records import Measurement
 
@@ -132,13 +131,10 @@ def map_to_cells(
         As `bitwright.eda.implementation.implement` does.
     """
     boundary = typical_boundary(chosen.library)
-    try:
-        tools = {"yosys": require("yosys").version}
-    except ToolError as error:
-        raise ToolError(error.cause, f"{error.way_out}, or count gates: --cost cells") from error
+    tools = {"yosys": require("yosys").version}
     if is_there("sta"):
         tools["sta"] = require("sta").version
-    make_folder(folder, "give another as --cache")
+    make_folder(folder, "give a folder that can be written")
     distinct = list({circuit.digest: circuit for circuit in circuits}.values())
     costs: dict[str, PopcountCost] = {}
     for circuit in distinct:
