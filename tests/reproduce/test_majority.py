@@ -87,11 +87,18 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path, monkeyp
 
 def test_a_claim_that_does_not_hold_is_said() -> None:
     worse = Measurement("area_saved", 0.5, "share", "synthesised", "yosys")
-    rows = (Claim("area saved", worse, 0.64, holds=False), Claim("another number", worse))
+    rows = (
+        Claim("area saved", worse, 0.64, holds=False),
+        Claim("brought back, at best", worse, 0.7725),
+        Claim("another number", worse),
+    )
     data = DataInfo("blobs", "test", 7, "0" * 64)
     found = Reproduction("majority", "A paper.", rows, data, quick=False, seconds=1.0)
     assert not found.holds
     assert found.to_json()["claims"][0]["holds"] is False
     page = render(found, "bitwright reproduce majority")
     assert ">no<" in page
+    claims, others = page.split("Other numbers</h2>")
+    assert "0.7725" in claims, "what is only told has its published value beside it, too"
+    assert "another number" in others
     assert page == render(found, "bitwright reproduce majority")

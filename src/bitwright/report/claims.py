@@ -8,6 +8,7 @@ from bitwright.report.numbers import exact, method, short
 from bitwright.reproduce.claims import Claim, Reproduction
 
 _DASH = "\N{EN DASH}"
+_HOLDS = {True: "yes", False: "no", None: _DASH}
 
 
 def render(found: Reproduction, command: str) -> str:
@@ -18,8 +19,8 @@ def render(found: Reproduction, command: str) -> str:
     command
         What makes the page again.
     """
-    published = [claim for claim in found.claims if claim.holds is not None]
-    others = [claim for claim in found.claims if claim.holds is None]
+    published = [claim for claim in found.claims if _is_claimed(claim)]
+    others = [claim for claim in found.claims if not _is_claimed(claim)]
     data = found.data
     images = (f"Data {data.name}, {data.split}, {data.count:,} images, ", short(data.digest))
     length = "The short version: fewer images, smaller circuits." if found.quick else ""
@@ -37,6 +38,10 @@ def render(found: Reproduction, command: str) -> str:
     )
 
 
+def _is_claimed(claim: Claim) -> bool:
+    return claim.published is not None or claim.holds is not None
+
+
 def _published(claims: list[Claim]) -> Html:
     heads = [Column("Claim"), Column("Published", number=True), *_NUMBER, Column("Holds")]
     rows = [
@@ -44,7 +49,7 @@ def _published(claims: list[Claim]) -> Html:
             claim.claim,
             _DASH if claim.published is None else exact(claim.published),
             *_number(claim),
-            "yes" if claim.holds else "no",
+            _HOLDS[claim.holds],
         )
         for claim in claims
     ]
