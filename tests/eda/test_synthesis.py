@@ -65,6 +65,19 @@ def test_two_rows_need_inverters_only_at_the_outputs(tiny):
 
 
 @yosys
+@pytest.mark.parametrize("colon", [" : ", ":", " :\t"])
+def test_an_arc_from_several_pins_is_one_for_each(colon, tmp_path):
+    pins = [t.input_(pin, 1, 1) for pin in "AB"]
+    arc = t.timing("A B", (6, 0.1, 2), (6, 0.1, 2), "negative_unate").replace(" : ", colon, 1)
+    path = tmp_path / "several.lib"
+    path.write_text(t.library(*t.GATES, t.cell("NOR", 1, *pins, t.output("Y", "!(A+B)", arc))))
+    library = read_liberty(path)
+    assert library.text({"NOR"}).count("timing ()") == 2
+    nor = "module m(input [1:0] in, output out); assign out = ~|in; endmodule"
+    assert synthesise(nor, library).netlist.cell_counts == {"NOR": 1}
+
+
+@yosys
 def test_gates_before_majority_cells_need_no_inverters(tmp_path):
     names = ("A1", "A2", "B1", "B2")
     pins = [t.input_(pin, 1, 1) for pin in names]

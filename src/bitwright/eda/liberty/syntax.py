@@ -28,6 +28,7 @@ _SIMPLE = re.compile(r'\s*(\w+)\s*:\s*("[^"]*"|[^":;{}\n]*[^":;{}\s])\s*', re.DO
 _COMPLEX = re.compile(r'\s*([\w.]+)\s*\(((?:"[^"]*+"|[^"()]++)*+)\)\s*', re.DOTALL)
 _NAME = re.compile(r"\s*(\w+)")
 _ARGUMENT = re.compile(r'"([^"]*)"|([^\s,"]+)')
+_RELATED_PIN = re.compile(r'\brelated_pin\s*:\s*"[^"]*"')
 _LETTERS_TO_SHOW = 60
 _DEEPEST = 50
 """Groups within each other; real libraries have six."""
@@ -160,6 +161,8 @@ class Group:
     def written(self, skip: Container[str] = ()) -> str:
         """Return the group as Liberty text with every semicolon in its place.
 
+        An arc from several pins is written once for each: abc reads no others.
+
         Parameters
         ----------
         skip
@@ -179,7 +182,11 @@ class Group:
                 parts.append((place, group.written(skip)))
         parts.sort(key=lambda part: part[0])
         head = f"{self.kind} ({', '.join(_quoted(name) for name in self.names)}) {{"
-        return "\n".join([head, *(text for _, text in parts), "}"])
+        text = "\n".join([head, *(text for _, text in parts), "}"])
+        pins = self.text("related_pin").split() if self.kind == "timing" else []
+        if len(pins) < 2:
+            return text
+        return "\n".join(_RELATED_PIN.sub(f'related_pin : "{pin}"', text) for pin in pins)
 
     def error(self, cause: str, way_out: str, attribute: str = "") -> LibertyError:
         """Return an error that names the line of an attribute; without it, of the group."""
