@@ -27,7 +27,16 @@ from bitwright.nn.sites import Site
 from bitwright.targets import get_target
 from bitwright.targets.majority import Config
 
-SPECS = ("exact", "maj", "maj:L=2", "maj:L=2,keep=0.6", "maj:gain=1", "andor", "lta:size=9")
+SPECS = (
+    "exact",
+    "exact:keep=0.4",
+    "maj",
+    "maj:L=2",
+    "maj:L=2,keep=0.6",
+    "maj:gain=1",
+    "andor",
+    "lta:size=9",
+)
 
 
 def bits(*shape: int) -> torch.Tensor:
@@ -76,6 +85,24 @@ def test_a_circuit_counts_the_very_products_of_a_convolution(data):
             lost = lost.permute(0, 2, 3, 1).reshape(-1)
             wanted = wanted.reshape(images, 7) + (weight * lost).sum(1).numpy()
         assert (found[:, :, i, j].numpy() == wanted.reshape(images, 7)).all()
+
+
+@pytest.mark.parametrize(
+    ("channels", "spec"), [(40, "exact:keep=0.4"), (101, "exact"), (101, "maj")]
+)
+def test_autocast_rounds_no_count(channels, spec):
+    torch.manual_seed(0)
+    layer = BinaryConv2d(channels, 3, 3, padding=1)
+    with torch.no_grad():
+        layer.weight.abs_()  # sums up to the fan-in, beyond what bfloat16 holds
+    circuit, kernel = make(spec, layer.fan_in, (3, 3, channels)), (3, 3, channels)
+    x = torch.where(torch.rand(2, channels, 4, 4) < 0.97, 1.0, -1.0)
+    wanted = circuit_dot(layer, circuit, x, kernel)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = circuit_dot(layer, circuit, x.bfloat16(), kernel)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, wanted)
+    assert channels < 100 or (wanted.bfloat16() != wanted).any()
 
 
 def test_a_fully_connected_layer_sees_the_map_row_by_row():

@@ -7,11 +7,16 @@ Requirements:
 - The integer that a circuit's value stands for is ``floor(value / divisor)``, a count of matches m
   out of n products; the dot product is ``2 m - n``.
 - A padding of 0 is counted as -1 and put right afterwards, by adding the weights there.
+- A circuit that only adds, such as an exact count of some of the inputs, is a convolution of
+  weighted weights: that is computed by torch, many times as fast as gate by gate.
+- Counts are exact whatever autocast does to the layers around.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -22,14 +27,51 @@ from torch import Tensor
 
 from bitwright.circuits import Circuit
 from bitwright.circuits.jit import SAMPLES, Compiled
+from bitwright.circuits.linear import linear_form
 from bitwright.native.geometry import Windows
 from bitwright.native.sliced import SlicedLayer, SlicedShape
 from bitwright.nn.binary_layers import BinaryConv2d, BinaryLinear
+
+_BFLOAT16, _FLOAT32 = 1 << 8, 1 << 23
+"""Whole numbers up to which the type holds all, and halves; float16 holds more than bfloat16."""
 
 
 @lru_cache(maxsize=256)
 def _compiled(_digest: str, circuit: Circuit) -> Compiled:
     return Compiled(circuit)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sum:
+    """A circuit that only adds: ``offset + unit * sum(weights * inputs)``.
+
+    Attributes
+    ----------
+    weights
+        (inputs,) whole numbers in float32.
+    """
+
+    offset: int
+    unit: int
+    weights: npt.NDArray[np.float32]
+
+    @cached_property
+    def reach(self) -> int:
+        """No sum of weights with any signs is larger."""
+        return int(np.abs(self.weights).sum(dtype=np.float64))
+
+
+@lru_cache(maxsize=256)
+def _sum(_digest: str, circuit: Circuit) -> _Sum | None:
+    """Return what a circuit adds; None if it does more, or float32 cannot hold it."""
+    form = linear_form(circuit)
+    if not form.terms or any(wire >= circuit.inputs for wire in form.terms):
+        return None
+    unit = gcd(*form.terms.values())
+    weights = np.zeros(circuit.inputs, np.float32)
+    weights[list(form.terms)] = [weight // unit for weight in form.terms.values()]
+    added = _Sum(form.offset, unit, weights)
+    return added if abs(form.offset) + unit * added.reach < _FLOAT32 else None
 
 
 @torch.no_grad()
@@ -67,11 +109,35 @@ def circuit_dot(
     dot = _convolve(weight, circuit, x, layer.stride, layer.padding, ones=layer.pad_value > 0)
     if layer.padding and not layer.pad_value:
         border = F.pad(torch.zeros_like(x[:1]), (layer.padding,) * 4, value=1.0)
-        dot += F.conv2d(border.float(), weight.float(), None, layer.stride)
+        dot += _exact_conv2d(border, weight, layer.stride, layer.fan_in)
     return dot
 
 
+def _exact_conv2d(x: Tensor, weight: Tensor, stride: int, reach: int) -> Tensor:
+    """Convolve whole numbers exactly, in float32; no sum is larger than `reach`."""
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind) and reach <= _BFLOAT16:
+        return F.conv2d(x, weight, None, stride).float()
+    with torch.autocast(kind, enabled=False):
+        return F.conv2d(x.float(), weight.float(), None, stride)
+
+
 def _convolve(
+    weight: Tensor, circuit: Circuit, x: Tensor, stride: int, padding: int, *, ones: bool
+) -> Tensor:
+    added = _sum(circuit.digest, circuit)
+    if added is None:
+        return _count(weight, circuit, x, stride, padding, ones=ones)
+    channels, rows, columns = weight.shape[1:]
+    each = torch.from_numpy(added.weights).to(weight).reshape(rows, columns, channels)
+    padded = F.pad(x, (padding,) * 4, value=1.0 if ones else -1.0)
+    sums = _exact_conv2d(padded, weight * each.permute(2, 0, 1), stride, added.reach)
+    # sums are of w x = 2 match - 1; the value is of matches
+    sums.mul_(added.unit / 2).add_(added.unit * float(added.weights.sum()) / 2 + added.offset)
+    return sums.div_(circuit.divisor).floor_().mul_(2).sub_(channels * rows * columns)
+
+
+def _count(
     weight: Tensor, circuit: Circuit, x: Tensor, stride: int, padding: int, *, ones: bool
 ) -> Tensor:
     channels, height, width = x.shape[1:]

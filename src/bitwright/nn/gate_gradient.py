@@ -177,14 +177,19 @@ class _Plan:
     in_taps
         Whether each gate lies within one tap of the window. Otherwise the window is taken as one
         tap with all its inputs as channels.
+    by_channel
+        Whether the products are the channels themselves, one by one: the circuit only adds.
     """
 
     families: tuple[_Family, ...]
     coefficients: Tensor
     in_taps: bool
+    by_channel: bool
 
     def products(self, x: Tensor) -> Tensor:
         """Return the products of channels of +1 and -1: (..., channels) to (..., products)."""
+        if self.by_channel:
+            return x
         blocks = []
         for family in self.families:
             known = {
@@ -195,6 +200,8 @@ class _Plan:
 
     def sums(self, terms: Tensor, channels: int) -> Tensor:
         """Return for each channel the sum of the terms of products that it is in."""
+        if self.by_channel:
+            return terms
         found = terms.new_zeros((*terms.shape[:-1], channels))
         start = 0
         for family in self.families:
@@ -240,7 +247,10 @@ def _plan(_digest: str, circuit: Circuit, kernel: tuple[int, int, int], terms: T
         masks = tuple(s for s in range(1, 1 << size) if table[s].any())
         families.append(_Family(torch.tensor(places).T.contiguous(), masks))
         coefficients.append(table[list(masks)].reshape(-1, rows, columns))
-    return _Plan(tuple(families), torch.from_numpy(np.concatenate(coefficients)), in_taps)
+    by_channel = len(families) == 1 and families[0].inputs.tolist() == [list(range(channels))]
+    return _Plan(
+        tuple(families), torch.from_numpy(np.concatenate(coefficients)), in_taps, by_channel
+    )
 
 
 class _GatesGradient(torch.autograd.Function):
