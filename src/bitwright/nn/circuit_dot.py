@@ -8,7 +8,7 @@ Requirements:
   out of n products; the dot product is ``2 m - n``.
 - A padding of 0 is counted as -1 and put right afterwards, by adding the weights there.
 - A circuit that only adds, such as an exact count of some of the inputs, is a convolution of
-  weighted weights: that is computed by torch, many times as fast as gate by gate.
+  weighted weights, which torch computes; no gate is simulated.
 - Counts are exact whatever autocast does to the layers around.
 """
 
@@ -33,7 +33,7 @@ from bitwright.native.sliced import SlicedLayer, SlicedShape
 from bitwright.nn.binary_layers import BinaryConv2d, BinaryLinear
 
 _BFLOAT16, _FLOAT32 = 1 << 8, 1 << 23
-"""Whole numbers up to which the type holds all, and halves; float16 holds more than bfloat16."""
+"""bfloat16 and float16 hold all whole numbers up to the first, float32 all halves to the second."""
 
 
 @lru_cache(maxsize=256)

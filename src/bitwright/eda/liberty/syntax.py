@@ -161,7 +161,7 @@ class Group:
     def written(self, skip: Container[str] = ()) -> str:
         """Return the group as Liberty text with every semicolon in its place.
 
-        An arc from several pins is written once for each: abc reads no others.
+        An arc from several pins is written once for each pin: abc crashes on such arcs.
 
         Parameters
         ----------
@@ -186,7 +186,8 @@ class Group:
         pins = self.text("related_pin").split() if self.kind == "timing" else []
         if len(pins) < 2:
             return text
-        return "\n".join(_RELATED_PIN.sub(f'related_pin : "{pin}"', text) for pin in pins)
+        before, after = _RELATED_PIN.split(text, maxsplit=1)
+        return "\n".join(f'{before}related_pin : "{pin}"{after}' for pin in pins)
 
     def error(self, cause: str, way_out: str, attribute: str = "") -> LibertyError:
         """Return an error that names the line of an attribute; without it, of the group."""
