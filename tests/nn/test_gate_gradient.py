@@ -18,8 +18,13 @@ from bitwright.nn.gate_gradient import first_gates, with_gates_gradient
 from bitwright.nn.recipe_file import parse_recipe
 
 LEVEL = (
-    *("andor:L=0", "andor:L=0,size=2", "maj", "andor:L=0,grouping=channel"),
-    *("exact", "exact:keep=0.7", "exact:keep=0.1"),
+    "andor:L=0",
+    "andor:L=0,size=2",
+    "andor:L=0,grouping=channel",
+    "maj",
+    "exact",
+    "exact:keep=0.7",
+    "exact:keep=0.1",
 )
 """Circuits of one level of gates and adders: nothing of them is left out of the gradient."""
 

@@ -28,7 +28,7 @@ _SIMPLE = re.compile(r'\s*(\w+)\s*:\s*("[^"]*"|[^":;{}\n]*[^":;{}\s])\s*', re.DO
 _COMPLEX = re.compile(r'\s*([\w.]+)\s*\(((?:"[^"]*+"|[^"()]++)*+)\)\s*', re.DOTALL)
 _NAME = re.compile(r"\s*(\w+)")
 _ARGUMENT = re.compile(r'"([^"]*)"|([^\s,"]+)')
-_RELATED_PIN = re.compile(r'\brelated_pin\s*:\s*"[^"]*"')
+_RELATED_PIN = re.compile(r"\brelated_pin\s*:[^;]*")
 _LETTERS_TO_SHOW = 60
 _DEEPEST = 50
 """Groups within each other; real libraries have six."""
