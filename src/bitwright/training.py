@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from bitwright import data as data_sets
-from bitwright import flow
+from bitwright import flow, zoo
 from bitwright.certificate import Certificate
 from bitwright.certify import certify
 from bitwright.files import write_atomically
@@ -87,6 +87,7 @@ def make(
         resume=resume,
         progress=progress,
         accelerator=accelerator,
+        locate=zoo.locate,
     )
     shape = test.images.shape
     program = torch_lower.lower(

@@ -33,8 +33,13 @@ Circuit = Annotated[
     typer.Option("--circuit", metavar="SPEC", help="Which popcount: maj:L=2,keep=0.6 [maj]."),
 ]
 Start = Annotated[
-    Path | None,
-    typer.Option("--start", metavar="RUN", help="Folder of a run whose weights to start from."),
+    str | None,
+    typer.Option(
+        "--start",
+        metavar="RUN|MODEL",
+        help="What to start from: the folder of a run; or, for mlp, cnn and cnv, a program's file "
+        "or a name of the zoo.",
+    ),
 ]
 Accelerator = Annotated[
     str, typer.Option("--accelerator", help="cpu, gpu or auto, as Lightning names them.")
@@ -60,9 +65,7 @@ def train(
     from bitwright.nn import leads, load_recipe, with_options  # noqa: PLC0415
     from bitwright.training import make  # noqa: PLC0415
 
-    chosen = with_options(
-        load_recipe(recipe), method=aware, circuit=circuit, start=str(start) if start else None
-    )
+    chosen = with_options(load_recipe(recipe), method=aware, circuit=circuit, start=start)
     name = Path(recipe).stem + (f"-{aware}" if aware else "")
     folder = output or Path("runs") / name
     columns = (

@@ -99,6 +99,15 @@ def save(program: Program, path: str | os.PathLike[str]) -> None:
     write_atomically(path, encode(program))
 
 
+def holds_program(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file says that it is a program, which may yet be damaged."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return _HEADER_KEY in (file.metadata() or {})
+    except _FOREIGN:
+        return False
+
+
 def load(path: str | os.PathLike[str]) -> Program:
     """Read a program from a file.
 

@@ -102,7 +102,8 @@ class Distillation(_Table):
     teacher
         A float network's name, such as "resnet18-float", which is trained first, in the
         sub-folder ``teacher`` of the run; or the path of a ``network.safetensors`` of another
-        run. Without it, the float twin of the recipe's own network.
+        run; or a program that the recipe's own network could start from, its file or its name in
+        the zoo. Without it, the float twin of the recipe's own network.
     params
         The parameters of the teacher's builder; for the network's own twin, the network's if
         none are given.
@@ -221,7 +222,8 @@ class Recipe(_Table):
         What happens to the images.
     start
         The folder of another run, or its ``network.safetensors``, whose weights the network
-        starts with; without it, they are drawn.
+        starts with; or the file of a program, or the name of one of the zoo, where the network is
+        binary throughout (see `bitwright.nn.from_program`). Without it, weights are drawn.
     approximate
         Approximate popcounts to train for; without it, counts are exact.
     crossbar

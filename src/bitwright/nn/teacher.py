@@ -1,4 +1,4 @@
-"""The float network that a binary one learns from: found in a file, or trained first."""
+"""The network that a binary one learns from: found in a file, or a float one trained first."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from bitwright.data import Dataset
-from bitwright.errors import ConfigError
+from bitwright.errors import ConfigError, UnknownNameError
+from bitwright.ir import codec
 from bitwright.nn.float_twin import FLOAT
+from bitwright.nn.from_program import take_program
 from bitwright.nn.models import MODELS, build
 from bitwright.nn.progress import Progress
 from bitwright.nn.recipe import Distillation, ModelChoice, Recipe
 from bitwright.nn.run_folder import read_network
+from bitwright.nn.start import Locate
 
 FOLDER = "teacher"
 """Sub-folder of a run that its teacher is trained in."""
 
 
-def teacher_recipe(recipe: Recipe, distillation: Distillation) -> Recipe | None:
+def teacher_recipe(recipe: Recipe, distillation: Distillation, locate: Locate) -> Recipe | None:
     """Return the recipe that trains the teacher of `recipe`; None if it is in a file.
+
+    `locate` knows the files of networks that have names.
 
     Raises
     ------
@@ -31,11 +37,12 @@ def teacher_recipe(recipe: Recipe, distillation: Distillation) -> Recipe | None:
     twin = recipe.model.name + FLOAT
     name = distillation.teacher or twin
     if name.removesuffix(FLOAT) not in MODELS or not name.endswith(FLOAT):
-        if distillation.teacher is not None and Path(name).is_file():
+        if distillation.teacher is not None and _is_there(name, locate):
             return None
         raise ConfigError(
             f"distillation.teacher = {name!r} is neither a float network nor a file",
-            f"use '{twin}', another network with '{FLOAT}', or the path of a network.safetensors",
+            f"use '{twin}', another network with '{FLOAT}', the path of a network.safetensors or "
+            "of a program, or the name of one of the zoo",
         )
     params = distillation.params
     if not params and name == twin:
@@ -52,14 +59,34 @@ def teacher_recipe(recipe: Recipe, distillation: Distillation) -> Recipe | None:
     )
 
 
-def load_teacher(path: Path, training: Dataset) -> nn.Module:
-    """Read a network that another run wrote.
+def _is_there(name: str, locate: Locate) -> bool:
+    try:
+        return locate(name).is_file()
+    except UnknownNameError:
+        return False
+
+
+def load_teacher(path: Path, pupil: nn.Module, training: Dataset) -> nn.Module:
+    """Read a network that another run wrote, or a program.
+
+    Parameters
+    ----------
+    path
+        The run's ``network.safetensors``, or a program's file.
+    pupil
+        Takes a program's weights and is returned: a program fits the network that learns from it.
+    training
+        The images of the training.
 
     Raises
     ------
     ConfigError
-        If the file is not such a network, or takes other images than `training`'s.
+        If the file is no network, takes other images than `training`'s, or is a program of
+        another network.
     """
+    if codec.holds_program(path):
+        take_program(pupil, codec.load(path), torch.from_numpy(training.images))
+        return pupil
     about, state = read_network(path)
     network = build(about["model"], **about["params"])
     wanted = (list(training.images.shape[1:]), len(training.classes))

@@ -38,7 +38,7 @@ from bitwright.nn.run_folder import (
     save_checkpoint,
     save_network,
 )
-from bitwright.nn.start import start_from
+from bitwright.nn.start import Locate, start_from
 from bitwright.nn.teacher import FOLDER as TEACHER
 from bitwright.nn.teacher import as_teacher, load_teacher, teacher_recipe
 
@@ -91,6 +91,7 @@ def train(
     limit: int | None = None,
     datasets: tuple[Dataset, Dataset] | None = None,
     accelerator: str = "cpu",
+    locate: Locate = Path,
 ) -> TrainedNetwork:
     """Train a network, or finish training it.
 
@@ -113,6 +114,9 @@ def train(
         Training and test images to use in place of the recipe's.
     accelerator
         As Lightning names it: "cpu", "gpu", "auto".
+    locate
+        Says where a network lies that the recipe starts from or learns from, by its name, and
+        returns a path as it is; by default no names are known.
 
     Returns
     -------
@@ -122,8 +126,8 @@ def train(
     Raises
     ------
     ConfigError
-        If the network does not fit the images, the loss becomes infinite, the teacher's file
-        cannot be used, or `out` holds a run of another recipe or other images.
+        If the network does not fit the images, the loss becomes infinite, what it starts from or
+        learns from cannot be used, or `out` holds a run of another recipe or other images.
     DataError
         If the data set is missing or damaged, or has fewer images than a batch.
     DependencyError
@@ -137,7 +141,9 @@ def train(
     `bitwright.nn.processes`.
     """
     with alone_again():
-        return _train(recipe, Path(out), data_dir, resume, progress, limit, datasets, accelerator)
+        return _train(
+            recipe, Path(out), data_dir, resume, progress, limit, datasets, accelerator, locate
+        )
 
 
 def _train(
@@ -149,6 +155,7 @@ def _train(
     limit: int | None,
     datasets: tuple[Dataset, Dataset] | None,
     accelerator: str,
+    locate: Locate,
 ) -> TrainedNetwork:
     try:  # not at the top: it takes two seconds, and only training needs it
         from bitwright.nn.fit import fit  # noqa: PLC0415
@@ -165,7 +172,7 @@ def _train(
     log = list(saved.log) if saved else []
     teacher = None
     if recipe.distillation and len(log) < recipe.epochs:
-        teacher = _teacher(recipe, folder, resume, progress, (training, test), accelerator)
+        teacher = _teacher(recipe, folder, resume, progress, (training, test), accelerator, locate)
 
     with _threads(recipe.threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(recipe.seed, 0))
@@ -175,7 +182,7 @@ def _train(
         if saved:
             network.load_state_dict(saved.network)
         elif recipe.start is not None:
-            start_from(network, Path(recipe.start), recipe.model.name)
+            start_from(network, recipe.start, recipe.model.name, images, locate)
         wanted = recipe.reuse
         kernels = KernelDistance(network, wanted, params["input_shape"]) if wanted else None
         began = time.monotonic()
@@ -300,17 +307,21 @@ def _teacher(
     progress: Callable[[Progress], None] | None,
     datasets: tuple[Dataset, Dataset],
     accelerator: str,
+    locate: Locate,
 ) -> nn.Module | None:
     """Read the network that the recipe's learns from, or train it in a sub-folder of the run."""
     if recipe.distillation is None:
         return None
-    own = teacher_recipe(recipe, recipe.distillation)
+    own = teacher_recipe(recipe, recipe.distillation, locate)
     if own is None:
-        teacher = load_teacher(Path(str(recipe.distillation.teacher)), datasets[0])
+        place = locate(str(recipe.distillation.teacher))
+        with torch.random.fork_rng(devices=[]):
+            pupil = build(recipe.model.name, **_params(recipe, datasets[0]))
+        teacher = load_teacher(place, pupil, datasets[0])
     else:
         report = as_teacher(progress)
         place = folder / TEACHER
-        made = _train(own, place, None, resume, report, None, datasets, accelerator)
+        made = _train(own, place, None, resume, report, None, datasets, accelerator, locate)
         teacher = made.network
     _lay_out(teacher, torch.channels_last)
     return teacher
