@@ -120,9 +120,13 @@ def test_levels_of_pixels_on_another_line_are_taken() -> None:
     take_program(network, tripled, torch.from_numpy(images))
     assert np.array_equal(logits(network, images), expected(program, images))
 
-    tensors[first.table] = np.roll(program.tensors[first.table], 9)
-    with pytest.raises(ConfigError, match="no straight line"):
+    tensors[first.table] = np.arange(256, dtype=np.int32)
+    with pytest.raises(ConfigError, match="another grey in 'conv1'"):
         take_program(network, replace(program, tensors=tensors), torch.from_numpy(images))
+    for table in (np.roll(tensors[first.table], 9), np.full(256, 7, np.int32)):
+        tensors[first.table] = table
+        with pytest.raises(ConfigError, match="no straight line"):
+            take_program(network, replace(program, tensors=tensors), torch.from_numpy(images))
 
 
 def test_the_published_network_is_taken_without_a_loss(shared: Path) -> None:

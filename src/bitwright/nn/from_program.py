@@ -260,6 +260,9 @@ def _cut(
     at = np.clip(at, limits.lo - 0.5, limits.hi + 0.5)
     if first:
         slope, offset = _line(program)
+        padded = isinstance(stage.dot, Conv2d) and any(stage.dot.padding)
+        if padded and abs(offset) > 2 * slope:
+            _refuse(program, f"pads its images with another grey in '{stage.dot.output}'")
         at = (at - offset * weights.reshape(len(weights), -1).sum(1)) / slope
     return _Cut(at, np.where(rising, 1.0, -1.0))
 
@@ -275,10 +278,10 @@ def _line(program: Program) -> tuple[float, float]:
         _refuse(program, "makes of pixels other things than one number each")
     slope, offset = (float(part) for part in np.polyfit(own, table, 1))
     step = 2 * slope  # of the network's levels, from one pixel value to the next
+    if not step > 1e-6 or np.abs(slope * own + offset - table).max() > 2 * step:
+        _refuse(program, "makes of pixels what no straight line makes of them")
     if np.array_equal(table, np.rint(slope) * own + np.rint(offset)):
         return float(np.rint(slope)), float(np.rint(offset))
-    if not step > 0 or np.abs(slope * own + offset - table).max() > 2 * step:
-        _refuse(program, "makes of pixels what no straight line makes of them")
     return slope, offset
 
 
