@@ -110,8 +110,7 @@ def find_layers(program: Program, names: Sequence[str], specs: Sequence[str]) ->
         if refused is not None and not any(spec in made for made in circuits.values()):
             raise refused
     return tuple(
-        Layer(layer.name, layer.shape, layer.neurons * layer.windows, circuits[layer.name])
-        for layer in found
+        Layer(layer.name, layer.shape, layer.dot.sums, circuits[layer.name]) for layer in found
     )
 
 

@@ -76,9 +76,8 @@ def popcount_layers(program: Program) -> tuple[PopcountLayer, ...]:
         dot = dot_of(program, op)
         if isinstance(dot.value, Bits) and dot.weights.dtype == np.bool_:
             neurons, rows, columns, channels = dot.weights.shape
-            counts = dot.windows.counts
             shape = (rows, columns, channels)
-            layers.append(PopcountLayer(op.output, shape, neurons, counts[0] * counts[1], dot))
+            layers.append(PopcountLayer(op.output, shape, neurons, dot.windows.number, dot))
     if not layers:
         raise ConfigError(
             f"the network '{program.name}' has no layer of bits with binary weights",

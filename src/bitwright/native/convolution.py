@@ -57,6 +57,11 @@ class Dot:
         return "narrow" if largest <= NARROW else "wide"
 
     @property
+    def sums(self) -> int:
+        """How many dot products an image takes: windows times neurons."""
+        return self.windows.number * len(self.weights)
+
+    @property
     def stored(self) -> Layout:
         """The layout in which a narrow dot product reads its source."""
         shape = map_shape(self.value)
@@ -266,7 +271,7 @@ def _kernel(
     """Return the call of a tiled dot product; without a pass it compares with its bounds."""
     windows = dot.windows
     ints, bits = targets
-    group = max(1, TABLE_WINDOWS // (windows.counts[0] * windows.counts[1]))
+    group = max(1, TABLE_WINDOWS // windows.number)
     class_bytes = bounds.strides[0] if len(bounds) > 1 else 0
     table = windows.table(source, ints, bits or ints, class_bytes, group)
     kind = sums.kinds[0] if made is None else sums.kinds[1]

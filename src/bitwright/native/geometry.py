@@ -113,6 +113,11 @@ class Windows:
     padding: Halo
     counts: tuple[int, int]
 
+    @property
+    def number(self) -> int:
+        """How many windows the map has."""
+        return self.counts[0] * self.counts[1]
+
     def table(
         self, source: Layout, ints: Layout, bits: Layout, row_bytes: int, group: int
     ) -> npt.NDArray[np.int64]:

@@ -223,7 +223,7 @@ class SlicedLayer:
     def counts(self, source: Array, images: int) -> npt.NDArray[np.int32]:
         """Return the circuit's values, (images, rows, columns, neurons)."""
         rows, columns = self.windows.counts
-        values = self.counts_at(source, images, np.arange(rows * columns))
+        values = self.counts_at(source, images, np.arange(self.windows.number))
         return values.reshape(images, rows, columns, -1)
 
     def counts_at(

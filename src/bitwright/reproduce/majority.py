@@ -238,7 +238,7 @@ def _saved(rows: list[Row], layers: Mapping[str, PopcountLayer], metric: str) ->
     on_data = metric.endswith("_on_data")
     for row in rows:
         for name in row.popcount.layers:
-            weight = 1 if metric == "area" else layers[name].neurons * layers[name].windows
+            weight = 1 if metric == "area" else layers[name].dot.sums
             totals[row.circuit] += weight * row.value(metric, name if on_data else "")
     share = 1 - totals[_APPROXIMATE] / totals[EXACT]
     known = rows[0].measurement(metric, rows[0].popcount.layers[0] if on_data else "")

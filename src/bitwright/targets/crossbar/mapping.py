@@ -88,8 +88,7 @@ class Layer:
     @property
     def windows(self) -> int:
         """Positions at which it is computed, of an image."""
-        rows, columns = self.dot.windows.counts
-        return rows * columns
+        return self.dot.windows.number
 
     @property
     def reads(self) -> int:

@@ -103,11 +103,11 @@ class Tally:
 
     def add(self, own: Array, true: Array, images: int) -> None:
         """Count the values of a block: sliced maps of the network and of the exact one."""
-        rows, columns = self.layer.windows.counts
+        number = self.layer.windows.number
         neurons = len(self.layer.weights)
         slab = max(1, SLAB // (images * neurons))
-        for start in range(0, rows * columns, slab):
-            windows = np.arange(start, min(start + slab, rows * columns))
+        for start in range(0, number, slab):
+            windows = np.arange(start, min(start + slab, number))
             values = self.layer.counts_at(own, images, windows)
             if self.how in ("affine", "table"):
                 self._add_pairs(values, self.other.counts_at(own, images, windows))

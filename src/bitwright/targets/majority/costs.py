@@ -9,7 +9,6 @@ Requirements:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import cast
@@ -20,7 +19,7 @@ from bitwright.eda.circuit_costs import PopcountCost, count_gates, kept, map_to_
 from bitwright.eda.tools import require
 from bitwright.files import make_folder
 from bitwright.ir import ops as o
-from bitwright.native.convolution import dot_of
+from bitwright.native.convolution import Dot, dot_of
 from bitwright.records import Measurement
 from bitwright.targets.base import Progress
 from bitwright.targets.majority.design import Design
@@ -80,13 +79,11 @@ def costs(design: Design) -> Iterator[Measurement]:
                 yield replace(getattr(cost, metric), metric=f"{start}_{metric}/{name}")
     yield from _saved("area", every, dict.fromkeys(every, 1))
     if design.costs:
-        yield from _saved("energy", every, {name: _popcounts(design, name) for name in every})
+        yield from _saved("energy", every, {name: _dot(design, name).sums for name in every})
 
 
-def _popcounts(design: Design, name: str) -> int:
-    """Return how many popcounts a layer does in one image: windows times neurons."""
-    dot = dot_of(design.program, cast(o.Conv2d | o.Dense, design.program.definitions[name]))
-    return math.prod(dot.windows.counts) * len(dot.weights)
+def _dot(design: Design, name: str) -> Dot:
+    return dot_of(design.program, cast(o.Conv2d | o.Dense, design.program.definitions[name]))
 
 
 def _saved(

@@ -72,8 +72,8 @@ class Watch:
 
     def _sample(self, stage: Stage | CircuitDot, source: Array) -> None:
         layer, images = stage.layer, len(self.images)
-        rows, columns = layer.windows.counts
-        windows = _spread(rows * columns, -(-rows * columns // WINDOWS))
+        number = layer.windows.number
+        windows = _spread(number, -(-number // WINDOWS))
         neurons = _every(len(layer.weights), NEURONS)
         values = layer.counts_at(source, images, windows, neurons)
         counts = layer.matches_at(source, images, windows, neurons)

@@ -100,9 +100,8 @@ def run_on(
 
 def _load(name: str, dot: Dot, tile: int, skipping: SkipNetwork) -> LayerLoad:
     kernels = dot.weights.reshape(len(dot.weights), -1)
-    windows = dot.windows.counts[0] * dot.windows.counts[1]
     return LayerLoad(
-        name, windows, len(kernels), kernels.shape[1], tile,
+        name, dot.windows.number, len(kernels), kernels.shape[1], tile,
         distinct=distinct_patterns(kernels, tile), pool=_pool(name, skipping),
     )  # fmt: skip
 

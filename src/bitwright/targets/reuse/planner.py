@@ -55,7 +55,6 @@ def shape_of(program: Program, name: str, dot: Dot) -> LayerShape:
     """Return what a cost needs to know of a layer."""
     value = dot.value
     neurons, rows, columns, channels = dot.weights.shape
-    counts = dot.windows.counts
     readers = [op for op in program.ops if name in op.inputs]
     while len(readers) == 1 and isinstance(readers[0], o.MaxPool2d):
         readers = [op for op in program.ops if readers[0].output in op.inputs]
@@ -63,7 +62,7 @@ def shape_of(program: Program, name: str, dot: Dot) -> LayerShape:
         name,
         neurons,
         rows * columns * channels,
-        counts[0] * counts[1],
+        dot.windows.number,
         int(value.hi - value.lo).bit_length() if isinstance(value, Int) else 1,
         rows,
         channels,

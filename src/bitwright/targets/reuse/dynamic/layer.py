@@ -73,8 +73,7 @@ class SkipLayer:
     @property
     def windows(self) -> int:
         """The number of windows in an image."""
-        rows, columns = self.dot.windows.counts
-        return rows * columns
+        return self.dot.windows.number
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -107,7 +106,7 @@ class SkipLayer:
         """
         rows, columns = self.dot.windows.counts
         if self.pool is None:
-            return np.arange(rows * columns)[:, None]
+            return np.arange(self.windows)[:, None]
         kernel, stride, (top, _, left, _) = self.pool.kernel, self.pool.stride, self.pool.padding
         y = np.arange(self.shape[0])[:, None] * stride[0] - top + np.arange(kernel[0])
         x = np.arange(self.shape[1])[:, None] * stride[1] - left + np.arange(kernel[1])
