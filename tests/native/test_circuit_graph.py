@@ -14,8 +14,9 @@ from bitwright.errors import ConfigError
 from bitwright.ir import Bits, Int, Program, reference
 from bitwright.ir import ops as o
 from bitwright.native import NativeProgram
-from bitwright.native.circuit_graph import CircuitGraph, Sum, dot_tables
+from bitwright.native.circuit_graph import CircuitGraph, dot_tables
 from bitwright.native.convolution import dot_of
+from bitwright.native.parts import Sum
 
 SAME = (1, 1, 1, 1)
 

@@ -8,6 +8,7 @@ Trans. VLSI Systems 25 (2017). Each of its three outputs is a function of six bi
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable, Mapping
 
 from bitwright.circuits.builder import Builder
 from bitwright.circuits.circuit import Circuit
@@ -18,22 +19,39 @@ from bitwright.circuits.prune import prune
 def count_by_counters(inputs: int) -> Circuit:
     """Return the exact count of `inputs` bits by 6:3 counters, then full and half adders."""
     builder = Builder(inputs)
-    waiting = {0: list(range(inputs))}
+    waiting = count_sixes(builder, {0: list(range(inputs))})
+    number = compress(builder, waiting)
+    # A wire that weighs more than all inputs together is never 1.
+    return prune(builder.finish((wire, weight) for wire, weight in number if weight <= inputs))
+
+
+def count_sixes(builder: Builder, waiting: Mapping[int, Iterable[int]]) -> dict[int, list[int]]:
+    """Count bits of equal weight by sixes, the earliest first, until no weight has six.
+
+    Parameters
+    ----------
+    waiting
+        The wires to add up, by the exponent of their weight, without gaps from 0 on.
+
+    Returns
+    -------
+    dict
+        The wires that are left, in the same way.
+    """
+    left = {exponent: list(wires) for exponent, wires in waiting.items()}
     exponent = 0
-    while exponent in waiting:
-        queue = [(builder.level[wire], wire) for wire in waiting[exponent]]
+    while exponent in left:
+        queue = [(builder.level[wire], wire) for wire in left[exponent]]
         heapq.heapify(queue)
         while len(queue) >= 6:
             six = [heapq.heappop(queue)[1] for _ in range(6)]
             ones, twos, fours = counter63(builder, *six)
             heapq.heappush(queue, (builder.level[ones], ones))
-            waiting.setdefault(exponent + 1, []).append(twos)
-            waiting.setdefault(exponent + 2, []).append(fours)
-        waiting[exponent] = [wire for _, wire in queue]
+            left.setdefault(exponent + 1, []).append(twos)
+            left.setdefault(exponent + 2, []).append(fours)
+        left[exponent] = [wire for _, wire in queue]
         exponent += 1
-    number = compress(builder, waiting)
-    # A wire that weighs more than all inputs together is never 1.
-    return prune(builder.finish((wire, weight) for wire, weight in number if weight <= inputs))
+    return left
 
 
 def counter63(

@@ -4,8 +4,7 @@ Requirements:
 
 - A circuit's value becomes a signed dot product by an integer table, and stays within the bounds
   that the program states for it; what follows cannot tell the difference.
-- The program is cut at its circuits and where two parts meet in an addition. A part has one input,
-  so that the native engine runs it.
+- The program is cut at its circuits (`bitwright.native.parts`); the native engine runs the rest.
 - A value is dropped when its last reader has run.
 """
 # mypy: disable-error-code="no-untyped-def"
@@ -28,8 +27,8 @@ from bitwright.ir.program import Program, check_batch
 from bitwright.ir.types import Bits
 from bitwright.native import binary
 from bitwright.native.convolution import Dot, dot_of
-from bitwright.native.engine import NativeProgram
 from bitwright.native.geometry import map_shape
+from bitwright.native.parts import Part, Sum, cut, reads
 from bitwright.native.sliced import SlicedLayer, SlicedShape, slice_words
 from bitwright.native.sliced_network import Observer, circuit_layer, in_blocks
 from bitwright.native.sliced_stage import padded_products, sliced_shape
@@ -77,26 +76,7 @@ class CircuitDot:
         return values
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Ops that depend on one value alone, run by the native engine.
-
-    `made` are the values that others read or that the program returns.
-    """
-
-    source: str
-    made: tuple[str, ...]
-    native: NativeProgram
-
-
-@dataclass(frozen=True)
-class Sum:
-    """An addition of values of two parts."""
-
-    op: o.Add
-
-
-Step = Part | Sum | CircuitDot
+Step = CircuitDot | Part | Sum
 
 
 class CircuitGraph:
@@ -150,12 +130,12 @@ class CircuitGraph:
             name: _circuit_dot(program, possible[name], circuit, compiled)
             for name, circuit in circuits.items()
         }
-        self.stages: list[Step] = _cut(program, made, self._wanted)
+        self.stages: list[Step] = cut(program, made, self._wanted)
         for name, table in (tables or {}).items():
             self.correct_by(name, table)
         self._last: dict[str, int] = {}
         for k, stage in enumerate(self.stages):
-            for name in _reads(stage):
+            for name in reads(stage):
                 self._last[name] = k
 
     @property
@@ -205,7 +185,7 @@ class CircuitGraph:
                 source = bits.reshape(len(bits), *value.shape)
             values.update(stage.native.run(source, threads=1, packed=True))
         done = self.stages.index(stage)
-        for name in _reads(stage):
+        for name in reads(stage):
             if self._last[name] == done and name not in self._wanted:
                 del values[name]
 
@@ -273,55 +253,6 @@ def _circuit_dot(
     made = CircuitDot(dot.op.output, dot.source, layer, shape, lost - 2 * counted, empty, bounds)
     table = dot_tables(made, values // circuit.divisor).astype(np.int32)
     return replace(made, table=table[None])
-
-
-def _reads(stage: Step) -> tuple[str, ...]:
-    return stage.op.inputs if isinstance(stage, Sum) else (stage.source,)
-
-
-def _cut(program: Program, made: Mapping[str, CircuitDot], wanted: tuple[str, ...]) -> list[Step]:
-    """Return the steps of a program in which circuits make some values."""
-    roots = {program.input_name: program.input_name}
-    parts: dict[str, list[o.Op]] = {program.input_name: []}
-    order: list[Sum | CircuitDot] = []
-    for op in program.ops:
-        above = {roots[name] for name in op.inputs}
-        if op.output in made:
-            order.append(made[op.output])
-        elif len(above) > 1 and isinstance(op, o.Add):
-            order.append(Sum(op))
-        else:
-            roots[op.output] = above.pop()
-            parts[roots[op.output]].append(op)
-            continue
-        roots[op.output] = op.output
-        parts[op.output] = []
-    read = {*wanted, *(name for stage in order for name in _reads(stage))}
-    steps: list[Step] = _part(program, program.input_name, parts[program.input_name], read)
-    for stage in order:
-        name = stage.name if isinstance(stage, CircuitDot) else stage.op.output
-        steps += [stage, *_part(program, name, parts[name], read)]
-    return steps
-
-
-def _part(program: Program, source: str, ops: list[o.Op], read: set[str]) -> list[Step]:
-    outputs = tuple(op.output for op in ops if op.output in read)
-    if not outputs:
-        return []
-    needed, kept = set(outputs), []
-    for op in reversed(ops):
-        if op.output in needed:
-            needed.update(op.inputs)
-            kept.append(op)
-    names = {getattr(op, field) for op in kept for field in op.constants}
-    part = Program(
-        input_name=source,
-        input_type=program.types[source],
-        ops=tuple(reversed(kept)),
-        tensors={name: program.tensors[name] for name in names},
-        outputs=outputs,
-    )
-    return [Part(source, outputs, NativeProgram(part))]
 
 
 @njit(cache=True, nogil=True)

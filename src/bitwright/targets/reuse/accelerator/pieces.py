@@ -21,7 +21,6 @@ mux           inputs one bit of several
 
 from __future__ import annotations
 
-import heapq
 import json
 from collections.abc import Callable
 from functools import cache
@@ -31,7 +30,7 @@ from typing import Any, Literal, get_args
 from bitwright.circuits import Circuit, write_verilog
 from bitwright.circuits.builder import Builder
 from bitwright.circuits.columns import compress
-from bitwright.circuits.counters import counter63
+from bitwright.circuits.counters import count_sixes
 from bitwright.eda.fpga import count_luts
 from bitwright.errors import ConfigError
 
@@ -194,18 +193,8 @@ def xnor_popcount(bits: int, wide: bool = True) -> Circuit:
         total, carry = builder.adder("FA", *matches[first : first + 3])
         waiting[0].append(total)
         waiting[1].append(carry)
-    exponent = 0
-    while wide and exponent in waiting:
-        queue = [(builder.level[wire], wire) for wire in waiting[exponent]]
-        heapq.heapify(queue)
-        while len(queue) >= 6:
-            six = [heapq.heappop(queue)[1] for _ in range(6)]
-            ones, twos, fours = counter63(builder, *six)
-            heapq.heappush(queue, (builder.level[ones], ones))
-            waiting.setdefault(exponent + 1, []).append(twos)
-            waiting.setdefault(exponent + 2, []).append(fours)
-        waiting[exponent] = [wire for _, wire in queue]
-        exponent += 1
+    if wide:
+        waiting = count_sixes(builder, waiting)
     number = compress(builder, waiting)
     # A wire that weighs more than all inputs together is never 1.
     return builder.finish((wire, weight) for wire, weight in number if weight <= bits)

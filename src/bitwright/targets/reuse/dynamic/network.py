@@ -3,14 +3,14 @@
 Requirements:
 
 - Each layer reads the bits that the layers before it made here, so that a wrong bit would show.
-- The program is cut at skippable layers and where two parts meet in an addition. What lies between
-  depends on one value alone, so that the native engine runs it.
+- The program is cut at skippable layers (`bitwright.native.parts`); the native engine runs the
+  rest.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
@@ -21,11 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bitwright.errors import UnknownNameError
-from bitwright.ir import ops as o
 from bitwright.ir.program import Program, check_batch
 from bitwright.ir.types import Bits
 from bitwright.ir.work import count_work
-from bitwright.native import NativeProgram
+from bitwright.native.parts import Part, Sum, cut
 from bitwright.targets.reuse.dynamic.channels import channel_orders
 from bitwright.targets.reuse.dynamic.counters import LayerCounters
 from bitwright.targets.reuse.dynamic.layer import SkipLayer, skip_layers
@@ -49,15 +48,7 @@ class SkipRun:
     counters: dict[str, LayerCounters]
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Ops that depend on one value alone."""
-
-    source: str
-    native: NativeProgram
-
-
-Step = Part | Schedule | o.Add
+Step = Schedule | Part | Sum
 
 
 class SkipNetwork:
@@ -106,7 +97,12 @@ class SkipNetwork:
             name: prepare(layer, skips, tiles.get(name), channels.get(name))
             for name, layer in chosen.items()
         }
-        self.steps = _cut(program, self.layers.values())
+        self.steps: list[Step] = cut(
+            program,
+            {step.layer.bits: step for step in self.layers.values()},
+            program.outputs,
+            {name for step in self.layers.values() for name in _hidden(step.layer)},
+        )
 
     @property
     def full(self) -> dict[str, int]:
@@ -160,47 +156,19 @@ class SkipNetwork:
         for step in self.steps:
             if isinstance(step, Schedule):
                 layer = step.layer
-                bits, found = run_layer(step, values[layer.dot.source], twin=twin)
+                bits, found = run_layer(step, values[step.source], twin=twin)
                 values[layer.bits] = bits.reshape(len(images), *types[layer.bits].shape)
                 counters[layer.name] = found
             elif isinstance(step, Part):
                 values.update(step.native.run(values[step.source], threads=1))
             else:
-                first, second = step.inputs
-                values[step.output] = values[first] + values[second]
+                first, second = step.op.inputs
+                values[step.op.output] = values[first] + values[second]
         outputs = {name: values[name] for name in self.program.outputs}
         for name, value in outputs.items():
             if not isinstance(types[name], Bits):
                 outputs[name] = value.astype(np.int32, copy=False)  # an image may come as bytes
         return outputs, counters
-
-
-def _cut(program: Program, layers: Iterable[Schedule]) -> list[Step]:
-    """Return the steps of a program in which some layers skip."""
-    made = {step.layer.bits: step for step in layers}
-    inside = {name for step in made.values() for name in _hidden(step.layer)}
-    roots, parts = {program.input_name: program.input_name}, {program.input_name: list[o.Op]()}
-    order = list[Schedule | o.Add]()
-    for op in program.ops:
-        if op.output in inside:
-            continue
-        if op.output in made:
-            order.append(made[op.output])
-        else:
-            above = {roots[name] for name in op.inputs}
-            if len(above) == 1:
-                roots[op.output] = above.pop()
-                parts[roots[op.output]].append(op)
-                continue
-            assert isinstance(op, o.Add)  # noqa: S101 - no other op reads two values
-            order.append(op)
-        roots[op.output], parts[op.output] = op.output, []
-    read = {*program.outputs, *(name for step in order for name in _reads(step))}
-    steps = _parts(program, program.input_name, parts, read)
-    for step in order:
-        name = step.layer.bits if isinstance(step, Schedule) else step.output
-        steps += [step, *_parts(program, name, parts, read)]
-    return steps
 
 
 def _hidden(layer: SkipLayer) -> set[str]:
@@ -209,30 +177,3 @@ def _hidden(layer: SkipLayer) -> set[str]:
     if layer.pool is not None:
         between.add(layer.pool.output if layer.pool_first else layer.pool.input)
     return between
-
-
-def _reads(step: Schedule | o.Add) -> tuple[str, ...]:
-    return (step.layer.dot.source,) if isinstance(step, Schedule) else step.inputs
-
-
-def _parts(
-    program: Program, source: str, parts: dict[str, list[o.Op]], read: set[str]
-) -> list[Step]:
-    """Return the part that depends on a value alone, unless nobody reads any of it."""
-    outputs = tuple(op.output for op in parts[source] if op.output in read)
-    if not outputs:
-        return []
-    needed, kept = set(outputs), []
-    for op in reversed(parts[source]):
-        if op.output in needed:
-            needed.update(op.inputs)
-            kept.append(op)
-    names = {getattr(op, field) for op in kept for field in op.constants}
-    part = Program(
-        input_name=source,
-        input_type=program.types[source],
-        ops=tuple(reversed(kept)),
-        tensors={name: program.tensors[name] for name in names},
-        outputs=outputs,
-    )
-    return [Part(source, NativeProgram(part))]

@@ -60,6 +60,11 @@ class Schedule:
     tables: Tables
 
     @property
+    def source(self) -> str:
+        """The value that the layer reads."""
+        return self.layer.dot.source
+
+    @property
     def tiles(self) -> int:
         """The number of tiles."""
         return len(self.tables.taps)
