@@ -40,19 +40,28 @@ class PopcountLayer:
     ----------
     name
         Of its dot product.
-    shape
-        Its kernel: rows, columns, channels.
-    neurons
-        How many kernels it has.
-    windows
-        How many windows of an image each of them sees.
+    dot
+        The dot product.
     """
 
     name: str
-    shape: tuple[int, int, int]
-    neurons: int
-    windows: int
     dot: Dot
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Its kernel: rows, columns, channels."""
+        rows, columns, channels = self.dot.weights.shape[1:]
+        return rows, columns, channels
+
+    @property
+    def neurons(self) -> int:
+        """How many kernels it has."""
+        return len(self.dot.weights)
+
+    @property
+    def windows(self) -> int:
+        """How many windows of an image each of them sees."""
+        return self.dot.windows.number
 
     @property
     def inputs(self) -> int:
@@ -75,9 +84,7 @@ def popcount_layers(program: Program) -> tuple[PopcountLayer, ...]:
             continue
         dot = dot_of(program, op)
         if isinstance(dot.value, Bits) and dot.weights.dtype == np.bool_:
-            neurons, rows, columns, channels = dot.weights.shape
-            shape = (rows, columns, channels)
-            layers.append(PopcountLayer(op.output, shape, neurons, dot.windows.number, dot))
+            layers.append(PopcountLayer(op.output, dot))
     if not layers:
         raise ConfigError(
             f"the network '{program.name}' has no layer of bits with binary weights",
