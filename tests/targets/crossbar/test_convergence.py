@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.networks import classifier, labelled
@@ -19,7 +21,7 @@ PROGRAM = classifier(1, SHAPE)
 DATA = labelled(1, SHAPE, count=150)
 WIRES = {"source_ohm": 20.0, "bit_ohm": 20.0}
 SETTINGS = {"technology": "sram8t", "wires": WIRES, "sample": 0}
-NAMES = ("columns_solved", "newton_steps", "fallbacks", "last_move")
+NAMES = ("columns_solved", "newton_steps", "fallbacks", "last_move", "residual")
 
 
 def lowered(**settings):
@@ -67,10 +69,18 @@ def test_measurements_are_the_solutions_put_together(technology, monkeypatch):
         assert found[f"newton_steps{end}"].value == pytest.approx(steps)
         worst = max(s.last_move for s in own)
         assert worst <= found[f"last_move{end}"].value <= 1.1 * worst
+        left = max(s.residual for s in own if s.residual is not None)
+        assert left <= found[f"residual{end}"].value <= 1.1 * left
+        # Newton's method squares what is wrong, in units of the voltage over which cells bend: a
+        # few of these make the read voltage.
+        assert left < 10 * worst**2 + 1e-12
         assert found[f"fallbacks{end}"].value == 0
     flat = [solution for own in every.values() for solution in own]
     assert found["columns_solved"].value == sum(s.columns for s in flat) / 20
     assert found["last_move"].value == max(found[f"last_move/{n}"].value for n in every)
+    assert found["residual"].value == max(
+        found[f"residual/{n}"].value for n in every if f"residual/{n}" in found
+    )
     assert 0.5 < found["newton_steps"].value < 4
     assert {found[name].method for name in NAMES[1:]} == {"simulated"}
     assert found["columns_solved"].method == "counted"
@@ -128,12 +138,13 @@ def test_the_worst_batch_is_told(monkeypatch):
         found = solve(self, *given)
         calls.append(found)
         if len(calls) == 20:
-            return Solution(found.currents, 0.0123, found.steps, found.groups, 2, found.columns)
+            return replace(found, last_move=0.0123, residual=1.5e-4, fallbacks=2)
         return found
 
     monkeypatch.setattr(solver.Columns, "solve", worse)
     found = measured(design, *np.split(images, 3))
     assert found["last_move"].value == pytest.approx(0.013)
+    assert found["residual"].value == pytest.approx(1.5e-4)
     assert found["fallbacks"].value == 2
     assert len([n for n in design.layers if found[f"fallbacks/{n}"].value]) == 1
     assert found["newton_steps"] == plain["newton_steps"]
@@ -158,7 +169,7 @@ def test_marching_has_no_steps_and_ideal_cells_are_not_solved(monkeypatch):
     [(0.0, "0.0e"), (1.2e-7, "1.2e-7"), (1.20000001e-7, "1.3e-7"), (9.95e-5, "1.0e-4"), (1.0, "1")],
 )
 def test_moves_are_rounded_up(move, named):
-    counters = solving(Solution(np.zeros((1, 1)), move, 3, 2, 0, 1))
+    counters = solving(Solution(np.zeros((1, 1)), move, None, 3, 2, 0, 1))
     (key,) = (key for key in counters if key.startswith("last_move<="))
     assert key.removeprefix("last_move<=").startswith(named)
     assert move <= float(key.removeprefix("last_move<=")) <= 1.1 * move

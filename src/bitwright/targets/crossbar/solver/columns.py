@@ -5,7 +5,7 @@ Requirements:
 - Linear cells are solved by marching, unless its numbers could grow beyond `MARCH_GROWTH`; then,
   and for all other cells, by Newton's method, which for linear cells is one exact elimination.
 - Newton's method comes near in single precision; a step in double precision, at least, follows, and
-  its size tells whether it has converged.
+  its size tells whether it has converged. A sample of columns takes one more: what is left.
 - A column in which it does not is solved again by `...solver.nodal`, damped; what that cannot
   solve is an error, never a number. So are more columns than that solver is for (`FALLBACKS`).
 - Currents whose digits rounding would take, or that are no numbers, are errors as well.
@@ -97,6 +97,10 @@ class Solution:
         (patterns, columns), in ampere, into the sense node.
     last_move
         The largest last step of Newton's method, in units of the read voltage; 0 for linear cells.
+    residual
+        What the currents at the nodes are still off by, as the voltage that would make it good, in
+        units of the read voltage: the step that a sample of columns would take next, the largest.
+        None if no column is in the sample, as of linear cells, whose solution is exact.
     steps
         Steps of Newton's method in double precision, of groups of eight columns.
     groups
@@ -109,6 +113,7 @@ class Solution:
 
     currents: Array
     last_move: float
+    residual: float | None
     steps: int
     groups: int
     fallbacks: int
@@ -217,10 +222,10 @@ class Columns:
         solve = self._linear if self._march else self._newton
         unsolved_columns: list[int] = []
 
-        def part_at(start: int) -> tuple[float, int, int]:
+        def part_at(start: int) -> tuple[float, float, int, int]:
             part = out[start : start + chunk]
             found = solve(active[start : start + chunk], part)
-            if found[2]:
+            if found[3]:
                 unsolved_columns.append(int((part[:, :columns] == UNSOLVED).sum()))
                 self._check_budget(sum(unsolved_columns), len(active) * columns)
             return found
@@ -231,16 +236,18 @@ class Columns:
         else:
             parts = [part_at(start) for start in starts]
         worst = max((part[0] for part in parts), default=0.0)
-        fallbacks = sum(part[2] for part in parts)
+        residual = max((part[1] for part in parts), default=-1.0)
+        fallbacks = sum(part[3] for part in parts)
         if fallbacks:
             self._damp(active, out[:, :columns])
         self._check_finite(out[:, :columns])
         groups = 0 if self._march else len(active) * (out.shape[1] // LANES)
-        steps = sum(part[1] for part in parts)
+        steps = sum(part[2] for part in parts)
         currents = out[:, :columns] if back is None else out[back, :columns]
         return Solution(
             currents,
             last_move=worst / self.ladder.read_volt,
+            residual=None if residual < 0 else residual / self.ladder.read_volt,
             steps=steps,
             groups=groups,
             fallbacks=fallbacks,
@@ -279,7 +286,7 @@ class Columns:
                 self.weights,
             )
 
-    def _linear(self, active: npt.NDArray[np.bool_], out: Array) -> tuple[float, int, int]:
+    def _linear(self, active: npt.NDArray[np.bool_], out: Array) -> tuple[float, float, int, int]:
         ladder = self.ladder
         kernels.linear(
             ladder.feed == "far",
@@ -293,9 +300,9 @@ class Columns:
             np.zeros(ladder.rows + 1),
             out,
         )
-        return 0.0, 0, 0
+        return 0.0, -1.0, 0, 0
 
-    def _newton(self, active: npt.NDArray[np.bool_], out: Array) -> tuple[float, int, int]:
+    def _newton(self, active: npt.NDArray[np.bool_], out: Array) -> tuple[float, float, int, int]:
         ladder = self.ladder
         driver = 1 / max(ladder.driver_ohm, LEAST_OHM)
         sink = 1 / max(ladder.sink_ohm, LEAST_OHM)
@@ -313,7 +320,7 @@ class Columns:
         # The mean's eight numbers a row lie behind the rows.
         rows = ladder.rows + 3 + ladder.rows // nk.FIELDS
         work = simd.aligned((rows, nk.FIELDS, LANES), np.float64)
-        found: tuple[float, int, int] = kernels.newton(
+        found: tuple[float, float, int, int] = kernels.newton(
             self._kind,
             active,
             self._leaks,
