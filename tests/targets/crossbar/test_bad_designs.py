@@ -77,9 +77,9 @@ def failing(monkeypatch, groups):
     newton = kernels.newton
 
     def worse(*given):
-        worst, steps, failed = newton(*given)
+        worst, residual, steps, failed = newton(*given)
         given[-1][0, : 8 * groups] = solver.UNSOLVED
-        return worst, steps, failed + groups
+        return worst, residual, steps, failed + groups
 
     monkeypatch.setattr(kernels, "newton", worse)
 
